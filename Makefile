@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.demo: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## Move 20,000 real word vectors into an embedded PostgreSQL, and prove it
+	@$(BIN)/python examples/quickstart/run.py
+
+test: $(VENV)/.dev  ## Run the tests
+	$(BIN)/pytest
+
+check: $(VENV)/.dev  ## Format, lint, types, import directions, schema.json, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vecmig schema --check schema.json
+	$(BIN)/pytest
+
+bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long)
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(VENV)/.dev  ## Kill it a hundred times (long)
+	$(BIN)/pytest -m soak -o timeout=7200 tests/soak
+
+.PHONY: help demo test check bench soak

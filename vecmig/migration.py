@@ -1,0 +1,84 @@
+"""The spec with variables, defaults and references resolved: what planning and execution work on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vecmig.model.collection import Field, Index, Metric
+from vecmig.model.filter import Filter
+from vecmig.model.plan import FieldRule
+from vecmig.model.settings import Execution, Limits, Verification
+from vecmig.protocols import ConnectorOptions
+
+OnBadRecord = Literal["fail", "quarantine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """What made the vectors. None: not declared."""
+
+    model: str | None = None
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A source or target of the spec."""
+
+    name: str
+    type: str  # of connector
+    options: ConnectorOptions
+    embedding: Embedding = Embedding()
+    adopt: bool = False  # use a collection that vecmig did not make
+
+    @property
+    def label(self) -> str:
+        """What a person calls it; holds no secret."""
+        return f"{self.type} {self.options.collection}"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorChoice:
+    """A vector of the target: its name there, the one it comes from, and its own settings."""
+
+    name: str
+    source: str
+    index: Index | None = None
+    metric: Metric | None = None
+    embedding: Embedding = Embedding()
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    name: str
+    source: Endpoint
+    target: Endpoint
+    embedding: Embedding = Embedding()  # what the target's vectors must be; empty: those of the source
+    index: Index = Index()
+    metric: Metric | None = None  # None: that of the source
+    fields: tuple[Field, ...] = ()  # what the target types
+    rules: tuple[FieldRule, ...] = ()  # how the metadata gets there
+    vectors: tuple[VectorChoice, ...] = ()  # () is all, by name
+    where: Filter | None = None
+    limit: int | None = None
+    namespace_from: str | None = None
+    prune: bool = False
+    on_bad_record: OnBadRecord = "fail"
+    verification: Verification = Verification()
+    filters: tuple[Filter, ...] = ()  # of verification.search, parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One spec in one environment."""
+
+    name: str
+    environment: str
+    file: str  # path of the spec
+    directory: str  # of the spec: relative paths and .vecmig/ stand in it
+    digest: str  # of the resolved spec; secrets as expressions
+    migrations: tuple[Migration, ...]
+    protected: bool = False
+    execution: Execution = Execution()
+    limits: Limits = Limits()
+    variables: tuple[tuple[str, str], ...] = ()  # given on the command line
+    notes: tuple[str, ...] = ()  # such as environment variables that are not set

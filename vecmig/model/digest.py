@@ -1,0 +1,123 @@
+"""The digest of records: free of their order, so that partitions add up. Connectors know nothing of it."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from vecmig.model.batch import RecordBatch
+from vecmig.model.metadata import canonical
+
+MODULUS = 2**128
+
+
+class Digest(Struct, frozen=True):
+    """The sum of the records' 128-bit hashes, modulo 2**128, as 32 hexadecimal digits (JSON has no such integers).
+
+    A sum, not xor: in an xor a record stored twice would cancel itself out.
+    """
+
+    hex: str = "0" * 32
+
+    def __add__(self, other: "Digest") -> "Digest":
+        return Digest(f"{(int(self.hex, 16) + int(other.hex, 16)) % MODULUS:032x}")
+
+
+def digest_of(batch: RecordBatch) -> Digest:
+    """Return the digest of n records. Raises ValueError if metadata is not a JSON object."""
+    return sum_of(record_hashes(batch))
+
+
+def sum_of(hashes: NDArray[np.uint64]) -> Digest:
+    """Return the digest of records whose hashes (n, 2) these are."""
+    # in limbs of 32 bits, so that 2**32 records fit without overflow
+    low, high = (int((hashes[:, i] & 0xFFFFFFFF).sum()) + (int((hashes[:, i] >> 32).sum()) << 32) for i in (1, 0))
+    return Digest(f"{(low + (high << 64)) % MODULUS:032x}")
+
+
+def key_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
+    """Return (n, 2) halves, high and low, of the 128-bit hashes of the keys, in the order of the rows."""
+    return _xxh3(_joined(_sized(batch, "namespace"), _sized(batch, "id")))
+
+
+def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
+    """Return (n, 2) halves, high and low, of 128-bit hashes of key, metadata by value and the vectors' float32 bytes.
+
+    A vector that a record does not have is as one that the collection does not have. Raises ValueError if metadata
+    is not a JSON object.
+    """
+    metadata = pa.array([canonical(text) for text in batch.bytes_of("metadata")], pa.binary())
+    parts = [_sized(batch, "namespace"), _sized(batch, "id"), (_lengths(metadata), metadata)]
+    for name in sorted(name for name in batch.names if name.startswith(("vector:", "sparse:"))):
+        column = batch.table.column(name)
+        label = name.encode() + b"\0"  # the name, too, else two columns could exchange their vectors unseen
+        if name.startswith("vector:"):
+            parts.append((_labels(column, label + column.type.list_size.to_bytes(4, "little")), _dense(column)))
+        else:
+            indices, values = column.field("indices"), column.field("values")
+            lengths = _fixed(pc.fill_null(pc.list_value_length(indices), 0).to_numpy(zero_copy_only=False), "<i4")
+            parts += [(_labels(column, label), lengths), (_listed(column, indices), _listed(column, values))]
+    return _xxh3(_joined(*parts))
+
+
+def _xxh3(rows: pa.BinaryArray) -> NDArray[np.uint64]:
+    digests = b"".join(map(xxhash.xxh3_128_digest, _views(rows)))
+    return np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _views(rows: pa.BinaryArray) -> Iterator[memoryview]:
+    _, offsets, data = rows.buffers()
+    ends = np.frombuffer(offsets, "<i8", len(rows) + 1).tolist()
+    view = memoryview(data) if data is not None else memoryview(b"")
+    return (view[start:end] for start, end in pairwise(ends))
+
+
+def _joined(*parts: tuple[pa.Array, pa.Array]) -> pa.LargeBinaryArray:
+    """Return (n,) concatenations: Arrow copies whole columns, no Python loop over rows."""
+    columns = [column.cast(pa.large_binary()) for pair in parts for column in pair]
+    return pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.large_binary()))
+
+
+def _sized(batch: RecordBatch, column: str) -> tuple[pa.Array, pa.Array]:
+    values = batch.table.column(column).cast(pa.binary())
+    return _lengths(values), values  # with lengths, so that ("a", "bc") and ("ab", "c") differ
+
+
+def _lengths(values: pa.Array) -> pa.Array:
+    return _fixed(pc.binary_length(values).to_numpy(), "<i4")
+
+
+def _fixed(numbers: NDArray[np.generic], dtype: str) -> pa.Array:
+    data = numbers.astype(dtype)
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(data.itemsize), len(data), [None, pa.py_buffer(data)]).cast(
+        pa.binary()
+    )
+
+
+def _labels(column: pa.Array, label: bytes) -> pa.Array:
+    return pc.if_else(column.is_valid(), pa.scalar(label, pa.binary()), pa.scalar(b"", pa.binary()))
+
+
+def _dense(column: pa.FixedSizeListArray) -> pa.BinaryArray:
+    """Return the vectors' bytes, no copy; empty for a null."""
+    values = column.flatten().to_numpy(zero_copy_only=True)
+    ends = np.cumsum(column.is_valid().to_numpy(zero_copy_only=False), dtype=np.int64) * column.type.list_size * 4
+    return _sliced(values, ends)
+
+
+def _listed(column: pa.StructArray, lists: pa.ListArray) -> pa.LargeBinaryArray:
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    lengths = np.where(valid, pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False), 0)
+    kept = lists.filter(pa.array(valid))
+    return _sliced(kept.flatten().to_numpy(zero_copy_only=False), np.cumsum(lengths, dtype=np.int64) * 4)
+
+
+def _sliced(values: NDArray[np.generic], ends: NDArray[np.int64]) -> pa.LargeBinaryArray:
+    offsets = np.concatenate([[0], ends]).astype(np.int64)
+    data = pa.py_buffer(np.ascontiguousarray(values))
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), [None, pa.py_buffer(offsets), data])

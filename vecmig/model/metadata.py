@@ -1,0 +1,94 @@
+"""Metadata is a JSON object as text; here is all that reads or writes that text. No number changes on the way."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+# What a parser of doubles could alter: 16 digits in a row, or an exponent (tests only look at the raw text: a hit
+# inside a string costs time, never correctness).
+_LONG = re.compile(rb"\d{16}|\d[eE]")
+# What two stores may write differently for one value, besides: 1.0 for 1, -0 for 0.
+_AMBIGUOUS = re.compile(rb"\d{16}|\d[eE]|\d\.0+(?!\d)|-0")
+MAX_DEPTH = 200  # of nesting; orjson writes at most 254 levels
+
+
+def loads(text: bytes | str) -> dict[str, Any]:
+    """Return the object. A number that neither an int64 nor a double holds exactly is a Decimal.
+
+    Raises ValueError if the text is not a JSON object, or is nested more than MAX_DEPTH deep.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    try:
+        value = json.loads(raw, parse_float=_float, parse_int=_int) if _LONG.search(raw) else orjson.loads(raw)
+    except RecursionError:
+        raise ValueError("metadata is nested too deep") from None
+    if not isinstance(value, dict):
+        raise ValueError("metadata is not a JSON object")
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise ValueError(f"metadata is nested more than {MAX_DEPTH} deep")
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """Return JSON text that `loads` reads back as the same value."""
+    return orjson.dumps(value, default=_default)
+
+
+def canonical(text: bytes | str) -> bytes:
+    """Return JSON text that is equal exactly where the values are: keys sorted by code point, 1.0 as 1, -0.0 as 0.
+
+    A number is the decimal value of its text, so 1e23 is equal in a store of doubles, which write their shortest
+    text, and in one of decimals. Raises ValueError as `loads` does.
+    """
+    raw = text.encode() if isinstance(text, str) else text
+    if not _AMBIGUOUS.search(raw):
+        return orjson.dumps(loads(raw), option=orjson.OPT_SORT_KEYS)
+    loads(raw)  # for its errors
+    return orjson.dumps(json.loads(raw, parse_float=_canonical, parse_int=_canonical), option=orjson.OPT_SORT_KEYS)
+
+
+def _float(text: str) -> float | Decimal:
+    value, exact = float(text), Decimal(text)
+    return value if Decimal(repr(value)) == exact and abs(value) != float("inf") else exact
+
+
+def _int(text: str) -> int | Decimal:
+    value = int(text) if len(text) < 20 else Decimal(text)
+    return value if -(2**63) <= value < 2**63 else Decimal(text)
+
+
+def _default(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value).replace("E+", "e").replace("E", "e").encode())
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def _canonical(text: str) -> orjson.Fragment:
+    exact = Decimal(text)
+    if exact == 0:
+        return orjson.Fragment(b"0")
+    if exact == exact.to_integral_value() if exact.adjusted() < 15 else False:
+        return orjson.Fragment(b"%d" % int(exact))
+    value = float(text)
+    if exact.adjusted() < 15 and Decimal(repr(value)) == exact:
+        return orjson.Fragment(orjson.dumps(value))  # as the fast way writes it
+    sign, digits, exponent = exact.as_tuple()
+    mantissa = "".join(map(str, digits)).rstrip("0")
+    scale = int(exponent) + len(digits) - len(mantissa)
+    return orjson.Fragment(f"{'-' if sign else ''}{mantissa}e{scale}".encode())
+
+
+def _depth(value: object) -> int:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [
+            child
+            for each in level
+            if isinstance(each, dict | list)
+            for child in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth - 1

@@ -1,0 +1,175 @@
+"""A plan is data: what is shown is what runs."""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from vecmig.model.collection import Collection, FieldType, VectorKind
+from vecmig.model.filter import Filter
+
+PLAN_FORMAT = 1
+
+
+class Partition(Struct, frozen=True):
+    """A disjoint part of a collection; plain data: it pickles and is stored in the plan."""
+
+    collection: str
+    token: str  # an id range, a namespace, a file: the connector's own words
+
+
+class Fingerprint(Struct, frozen=True):
+    """Equal values at strength `exact` mean equal data; weaker ones can miss a change."""
+
+    value: str
+    strength: Literal["exact", "counters", "counts"]
+
+
+class FieldRule(Struct, frozen=True):
+    """What becomes of one field of the metadata: taken from `source`, made `type`, or dropped."""
+
+    name: str
+    source: str
+    type: FieldType | None = None
+    drop: bool = False
+
+
+class VectorRule(Struct, frozen=True):
+    """Which vector of the source becomes which of the target."""
+
+    name: str
+    source: str
+    kind: VectorKind = "float32"
+
+
+class Conversion(Struct, frozen=True):
+    """How a record of the source becomes one of the target. Empty: it stays as it is."""
+
+    fields: tuple[FieldRule, ...] = ()
+    vectors: tuple[VectorRule, ...] = ()  # () keeps all, by name
+    where: Filter | None = None
+    limit: int | None = None  # the first records that pass `where`, in the order of reading: one partition
+    namespace_from: str | None = None
+
+
+class CreateCollection(Struct, frozen=True, tag=True):
+    migration: str
+    collection: Collection
+
+
+class LoadRecords(Struct, frozen=True, tag=True):
+    """Fill a collection that this plan creates."""
+
+    migration: str
+    source: str  # names of collections
+    target: str
+    partitions: tuple[Partition, ...]  # fixed here: a resume cannot split them anew
+    conversion: Conversion
+    rows: int | None = None  # expected; None where a filter makes that unknown
+
+
+class ReconcileRecords(Struct, frozen=True, tag=True):
+    """Make a collection that holds records equal to the source."""
+
+    migration: str
+    source: str
+    target: str
+    partitions: tuple[Partition, ...]  # of the source
+    conversion: Conversion
+    prune: bool  # delete what only the target has
+    rows: int | None = None
+
+
+class BuildIndex(Struct, frozen=True, tag=True):
+    """Make the target's indexes what the collection declares; an index of vecmig's that differs is replaced."""
+
+    migration: str
+    collection: Collection
+
+
+Action = CreateCollection | LoadRecords | ReconcileRecords | BuildIndex
+
+
+class Fidelity(Struct, frozen=True):
+    """What happens to one field of the metadata, as a sample shows."""
+
+    field: str
+    source: str  # types seen, such as "int" or "int | text"
+    target: str
+    lossless: bool
+    note: str = ""
+
+
+class Estimate(Struct, frozen=True):
+    """None is unknown, never a guess. Seconds and bytes."""
+
+    rows: int | None = None
+    disk_bytes: int | None = None
+    index_memory_bytes: int | None = None
+    load_s: float | None = None
+    index_s: float | None = None
+    verify_s: float | None = None
+    basis: str = ""  # what the times rest on
+
+
+class DataDiff(Struct, frozen=True):
+    """What `plan --data` counted, record by record."""
+
+    matching: int
+    mismatched: int
+    missing: int
+    extra: int
+
+
+class MigrationPlan(Struct, frozen=True):
+    """One migration: what is done, and all that a reviewer needs to judge it."""
+
+    name: str
+    source: str  # labels, safe to show
+    target: str
+    actions: tuple[Action, ...]
+    source_fingerprint: Fingerprint
+    schema_digests: tuple[str, str]  # of source and target as observed
+    source_counts: dict[str, int]  # records per namespace
+    target_counts: dict[str, int]
+    verify: bool = False  # nothing to do, but the last verification did not pass
+    why: str = ""  # why these actions, or what "no changes" rests on
+    changes: tuple[str, ...] = ()  # of an existing target, such as "index m 16 -> 32"
+    details: tuple[tuple[str, str], ...] = ()  # label and text: columns, index, vectors
+    fidelity: tuple[Fidelity, ...] = ()
+    sampled: int = 0  # records that fidelity and risks rest on
+    risks: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()
+    estimate: Estimate = Estimate()
+    data: DataDiff | None = None
+
+
+class Plan(Struct, frozen=True):
+    name: str  # of the spec
+    environment: str
+    spec_file: str
+    spec_digest: str
+    variables: dict[str, str]  # those given on the command line, so that apply resolves the spec alike
+    only: tuple[str, ...]  # migrations chosen; () is all
+    lineage: str
+    serial: int
+    migrations: tuple[MigrationPlan, ...]
+    created_at: str
+    vecmig_version: str
+    format_version: int = PLAN_FORMAT
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """All actions, in the order in which they run."""
+        return tuple(action for migration in self.migrations for action in migration.actions)
+
+    @property
+    def empty(self) -> bool:
+        """True if there is nothing to do, not even a verification."""
+        return not self.actions and not any(migration.verify for migration in self.migrations)
+
+    @property
+    def id(self) -> str:
+        """A digest of all that the plan says."""
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()

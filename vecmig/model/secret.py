@@ -1,0 +1,43 @@
+"""Secrets as references: what is stored, shown and pickled is the expression that finds the value, never the value."""
+
+import os
+from dataclasses import dataclass
+
+from jinja2 import StrictUndefined, UndefinedError
+from jinja2.sandbox import SandboxedEnvironment
+
+from vecmig.errors import Problem, SpecError
+
+_revealed: set[str] = set()  # resolved by this process, so that `redact` can take it out of a vendor's message
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A string of the spec that may hold `{{ env.NAME }}`; resolved only when a connection opens."""
+
+    expression: str
+
+    def __str__(self) -> str:
+        return self.expression
+
+    def reveal(self) -> str:
+        """Return the value. Raises SpecError that names a variable which is not set."""
+        environment = SandboxedEnvironment(undefined=StrictUndefined)
+        try:
+            value = environment.from_string(self.expression).render(env=os.environ)
+        except UndefinedError as error:
+            raise SpecError(
+                Problem(f"a secret is not set: {error.message}", hint="set the variable, then run again")
+            ) from None
+        if value != self.expression:
+            _revealed.add(value)
+            _revealed.update(os.environ[name] for name in os.environ if name in self.expression)
+        return value
+
+
+def redact(text: str) -> str:
+    """Return `text` without any value that a secret of this process resolved to."""
+    for value in sorted(_revealed, key=len, reverse=True):
+        if value:
+            text = text.replace(value, "***")
+    return text

@@ -1,0 +1,147 @@
+"""What has been done: frozen values, moved on by making new ones."""
+
+from typing import Literal, NewType
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from vecmig.model.batch import Rejected
+from vecmig.model.digest import Digest
+from vecmig.model.plan import Fingerprint, Partition, Plan
+from vecmig.model.report import Report
+
+STATE_FORMAT = 1
+KEPT_EVENTS = 100
+Cursor = NewType("Cursor", str)  # where to resume a read; opaque to all but the connector that made it
+
+
+class Progress(Struct, frozen=True):
+    """One batch, after the target acknowledged it; rows and digest are those that it took."""
+
+    migration: str
+    partition: Partition
+    cursor: Cursor  # resumes after this batch
+    read: int  # records that the source gave for it
+    rows: int  # of them written
+    digest: Digest = Digest()
+    rejected: tuple[Rejected, ...] = ()
+    deleted: int = 0
+    bytes: int = 0
+
+
+class Checkpoint(Struct, frozen=True):
+    """How far one partition has come: the sum of its Progress."""
+
+    migration: str
+    partition: Partition
+    cursor: Cursor | None = None
+    read: int = 0
+    rows: int = 0
+    digest: Digest = Digest()
+    rejected: tuple[Rejected, ...] = ()
+    deleted: int = 0
+
+
+class Applied(Struct, frozen=True):
+    """What the last finished apply of a migration left behind: `No changes.` rests on it."""
+
+    plan: str
+    at: str
+    source_fingerprint: Fingerprint
+    target_fingerprint: Fingerprint
+    conversion_digest: str
+    rows: int
+    rejected: tuple[Rejected, ...] = ()  # kept: verification does not expect them
+    rows_per_s: float | None = None  # measured: the next plan's estimate
+    report: Report | None = None  # of the last verification
+
+
+class Resource(Struct, frozen=True):
+    """A collection that vecmig made or adopted."""
+
+    target: str  # the spec's name for it
+    label: str
+    collection: str
+    mark: str | None
+    created_at: str
+
+
+class UsedPlan(Struct, frozen=True):
+    id: str
+    at: str
+    result: Literal["started", "done"] = "started"
+
+
+class Event(Struct, frozen=True):
+    at: str
+    serial: int
+    what: str
+
+
+class State(Struct, frozen=True):
+    """`done` and `checkpoints` belong to one plan: what another plan did, only the target itself can tell."""
+
+    name: str
+    environment: str
+    lineage: str
+    serial: int = 0
+    plan: Plan | None = None  # the unfinished one, whole, so that it can go on without its file
+    done: int = 0  # its actions that are finished: they run in order
+    checkpoints: tuple[Checkpoint, ...] = ()
+    plans: tuple[UsedPlan, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    applied: dict[str, Applied] = {}
+    history: tuple[Event, ...] = ()
+    vecmig_version: str = ""
+    format_version: int = STATE_FORMAT
+
+    def begun(self, plan: Plan, at: str) -> "State":
+        """Return this state if it names this very plan, so that it resumes; else one with nothing done."""
+        if self.plan is not None and self.plan.id == plan.id:
+            return self
+        used = (*self.plans, UsedPlan(plan.id, at))
+        return replace(self, plan=plan, done=0, checkpoints=(), plans=used)
+
+    def finished(self, at: str) -> "State":
+        """Return the state with its plan done; what it left behind is in `applied`."""
+        plans = tuple(
+            replace(used, result="done") if self.plan and used.id == self.plan.id else used for used in self.plans
+        )
+        return replace(self, plan=None, done=0, checkpoints=(), plans=plans)
+
+    def with_done(self) -> "State":
+        return replace(self, done=self.done + 1)
+
+    def with_event(self, what: str, at: str) -> "State":
+        return replace(self, history=(*self.history, Event(at, self.serial, what))[-KEPT_EVENTS:])
+
+    def with_applied(self, migration: str, applied: Applied) -> "State":
+        return replace(self, applied=self.applied | {migration: applied})
+
+    def with_resource(self, resource: Resource) -> "State":
+        others = tuple(each for each in self.resources if each.target != resource.target)
+        known = next(
+            (each for each in self.resources if each == replace(resource, created_at=each.created_at)), resource
+        )
+        return replace(self, resources=(*others, known))
+
+    def checkpoints_of(self, migration: str) -> tuple[Checkpoint, ...]:
+        return tuple(each for each in self.checkpoints if each.migration == migration)
+
+    def checkpoint_of(self, migration: str, partition: Partition) -> Checkpoint:
+        """Return how far this partition has come: an empty checkpoint if it has not begun."""
+        found = (each for each in self.checkpoints_of(migration) if each.partition == partition)
+        return next(found, Checkpoint(migration, partition))
+
+    def with_progress(self, progress: Progress) -> "State":
+        old = self.checkpoint_of(progress.migration, progress.partition)
+        new = replace(
+            old,
+            cursor=progress.cursor,
+            read=old.read + progress.read,
+            rows=old.rows + progress.rows,
+            digest=old.digest + progress.digest,
+            rejected=old.rejected + progress.rejected,
+            deleted=old.deleted + progress.deleted,
+        )
+        return replace(self, checkpoints=(*(each for each in self.checkpoints if each is not old), new))

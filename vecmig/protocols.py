@@ -1,0 +1,201 @@
+"""The seams of vecmig: everything that a plug-in can be, and nothing else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from vecmig.model.batch import Key, RecordBatch, Rejected
+from vecmig.model.collection import Collection, Index
+from vecmig.model.filter import Filter
+from vecmig.model.plan import Fingerprint, LoadRecords, Partition, ReconcileRecords
+from vecmig.model.state import Cursor, Progress, State
+
+Counts = Mapping[str, int]  # records per namespace; one that holds none is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a store is good for; the engine reads every field, or it goes."""
+
+    max_batch_bytes: int  # of one upsert: the engine cuts batches to this size
+    searchable: bool = True  # `search` with exact=False uses an index whose recall is worth measuring
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a collection will need. None is unknown."""
+
+    disk_bytes: int | None = None  # records and indexes
+    index_memory_bytes: int | None = None  # to build the index at full speed
+    load_rows_per_s: float | None = None
+    index_rows_per_s: float | None = None
+    basis: str = ""  # what the speeds rest on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """Queries for the k nearest records, in one namespace."""
+
+    queries: NDArray[np.float32]  # (q, d)
+    k: int
+    vector: str = ""
+    namespace: str = ""
+    filter: Filter | None = None
+    index: Index | None = None  # for its settings of the query, such as ef_search; None: the store's own
+    exact: bool = False  # compare with every record, use no approximate index
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits:
+    """The k records nearest to one query, or fewer; nearest first."""
+
+    keys: Sequence[Key]
+    distances: NDArray[np.float32]  # ascending: 1 - cosine, minus the dot product, or the l2 or l1 norm
+
+
+@dataclass(frozen=True, slots=True)
+class IndexProgress:
+    """How far an index build has come."""
+
+    index: str
+    phase: str
+    fraction: float | None  # of this phase, 0 to 1; None: not known
+
+
+class Source(Protocol):
+    """A collection's home that can be read. One instance serves one thread or process.
+
+    All but `describe` raise CollectionNotFound where there is no such collection. A client's errors are translated
+    into those of vecmig.errors: TransientError where the same call may succeed later.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def describe(self, collection: str) -> Collection | None:
+        """Return vectors, indexes, fields and vecmig's mark as they are now, or None."""
+
+    def count(self, collection: str) -> Counts:
+        """Return the number of records per namespace."""
+
+    def fingerprint(self, collection: str) -> Fingerprint:
+        """Return (value, strength), cheaply: equal values at strength exact mean equal data."""
+
+    def partitions(self, collection: str, at_most: int) -> Sequence[Partition]:
+        """Split into disjoint parts whose union is the whole; in the order in which one part alone would be read."""
+
+    def read(
+        self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
+    ) -> Iterator[tuple[RecordBatch, Cursor]]:
+        """Yield each batch with the cursor that resumes *after* it; `vectors=()` reads none, None all.
+
+        The order is the same each time. A record that cannot be given whole has the reason in column `problem`.
+        Closing the iterator early is allowed and frees what it holds.
+        """
+
+    def fetch(self, collection: str, keys: Sequence[Key]) -> RecordBatch:
+        """Return the records that exist, in the order of `keys`; missing ones are left out."""
+
+    def search(self, collection: str, search: Search) -> list[Hits]:
+        """Return one Hits for each row of `search.queries`, in their order.
+
+        Raises UnsupportedError for a filter that the store cannot run.
+        """
+
+    def close(self) -> None: ...
+
+
+class Target(Source, Protocol):
+    """A Source that can also be written. Every method is safe to repeat."""
+
+    def create(self, collection: Collection) -> None:
+        """Create it, without its indexes; nothing if one exists that agrees. Raises CollectionConflict if one differs."""
+
+    def upsert(self, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        """Return what cannot be held; the rest is durable. Raises TransientError where a retry may help.
+
+        The keys of a batch differ from each other.
+        """
+
+    def delete(self, collection: str, keys: Sequence[Key]) -> None:
+        """Delete these records; a missing one is no error."""
+
+    def settle(self, collection: str, expected: Counts, timeout_s: float) -> None:
+        """Wait until writes are visible and the index has caught up. Raises TransientError if they are not in time."""
+
+    def build_index(self, collection: Collection) -> Iterator[IndexProgress]:
+        """Make the indexes what `collection` declares, which may take long: an index that is right stays, one of
+
+        vecmig's that differs is replaced without a gap. Yields nothing where the store indexes as it goes.
+        """
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection, if it is there. Raises CollectionConflict if it does not carry vecmig's mark."""
+
+
+class ConnectorOptions(Protocol):
+    """What the spec says of one endpoint: a frozen, picklable msgspec.Struct, and its fragment of the schema.
+
+    Its module must not import the vendor's client, so that `validate` is fast and works without it. The attributes
+    `page_rows` (records a page, so that tests can put cursors to work) and `type_name` are not keys of the spec.
+    """
+
+    @property
+    def collection(self) -> str:
+        """The store's word for the collection: a table, an index, a path. Holds no secret."""
+
+    def anchored(self, directory: str) -> "ConnectorOptions":
+        """Return these options with relative paths made absolute, from `directory`."""
+
+    def complete(self, declared: Collection) -> Collection:
+        """Return the collection as the store would hold it: kinds of vector, defaults of the index filled in."""
+
+    def refusals(self, declared: Collection) -> Sequence[str]:
+        """Return why the store cannot hold it, each with the ways out; without a connection. `dimensions` 0: not known."""
+
+    def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
+        """Return what `rows` records with so much metadata each will need, without a connection."""
+
+    def open(self) -> Source | Target:
+        """Connect. Raises ConnectorError."""
+
+    def diagnose(self) -> Iterator[tuple[str, bool, str]]:
+        """Yield checks for `doctor`: (what, whether it is well, detail or way out): versions, connectivity, rights."""
+
+
+class Executor(Protocol):
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Progress]:
+        """Go on from the state's checkpoints; yield after each acknowledged batch."""
+
+
+class StateStore(Protocol):
+    """Where the state of one spec in one environment is kept."""
+
+    def load(self) -> State | None:
+        """Return the state, or None where there is none yet. Raises StateError if it is damaged or newer."""
+
+    def save(self, state: State) -> State:
+        """Replace the stored state, atomically; return it with the serial moved on."""
+
+    def checkpoint(self, state: State) -> State:
+        """Save, but leave the serial; may skip some, for checkpoints only save work."""
+
+    def lock(self, timeout_s: float) -> AbstractContextManager[None]:
+        """Hold the state against every other run; the lock dies with its process. Raises StateLocked."""
+
+
+class Stage(Struct, frozen=True):
+    """A part of a run begins: for those who watch."""
+
+    migration: str
+    name: str  # create, load, reconcile, index, verify
+    rows: int | None = None  # expected
+    done: int = 0  # of them finished by an earlier run
+
+
+Event = Stage | Progress | IndexProgress
