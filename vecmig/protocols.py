@@ -1,19 +1,25 @@
 """The seams of vecmig: everything that a plug-in can be, and nothing else."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection, Index
 from vecmig.model.filter import Filter
 from vecmig.model.plan import Fingerprint, LoadRecords, Partition, ReconcileRecords
+from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor, Progress, State
+
+if TYPE_CHECKING:  # `validate` passes here, and must not pay for Arrow
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vecmig.model.batch import RecordBatch
 
 Counts = Mapping[str, int]  # records per namespace; one that holds none is left out
 
@@ -149,7 +155,7 @@ class ConnectorOptions(Protocol):
     def collection(self) -> str:
         """The store's word for the collection: a table, an index, a path. Holds no secret."""
 
-    def anchored(self, directory: str) -> "ConnectorOptions":
+    def anchored(self, directory: str) -> ConnectorOptions:
         """Return these options with relative paths made absolute, from `directory`."""
 
     def complete(self, declared: Collection) -> Collection:

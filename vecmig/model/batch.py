@@ -5,28 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from vecmig.model.collection import VectorField
-
-
-class Key(Struct, frozen=True, order=True, array_like=True):
-    """What identifies a record. Sorts by code point, as UTF-8 bytes do."""
-
-    namespace: str  # "" where a store has none
-    id: str
-
-    def __str__(self) -> str:
-        short = self.id if len(self.id) <= 80 else f"{self.id[:60]}… ({len(self.id):,} characters)"
-        return f"{short!r} in namespace {self.namespace!r}" if self.namespace else repr(short)
-
-
-class Rejected(Struct, frozen=True):
-    """A record that a store cannot hold."""
-
-    key: Key
-    reason: str
+from vecmig.model.record import Key as Key
+from vecmig.model.record import Rejected as Rejected
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,25 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
-from msgspec import Struct
 from numpy.typing import NDArray
 
 from vecmig.model.batch import RecordBatch
 from vecmig.model.metadata import canonical
-
-MODULUS = 2**128
-
-
-class Digest(Struct, frozen=True):
-    """The sum of the records' 128-bit hashes, modulo 2**128, as 32 hexadecimal digits (JSON has no such integers).
-
-    A sum, not xor: in an xor a record stored twice would cancel itself out.
-    """
-
-    hex: str = "0" * 32
-
-    def __add__(self, other: "Digest") -> "Digest":
-        return Digest(f"{(int(self.hex, 16) + int(other.hex, 16)) % MODULUS:032x}")
+from vecmig.model.record import MODULUS
+from vecmig.model.record import Digest as Digest
 
 
 def digest_of(batch: RecordBatch) -> Digest:

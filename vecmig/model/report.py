@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from vecmig.model.batch import Key
+from vecmig.model.record import Key
 
 REPORT_FORMAT = 1
 Verdict = Literal["passed", "failed", "unknown"]

@@ -5,9 +5,8 @@ from typing import Literal, NewType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vecmig.model.batch import Rejected
-from vecmig.model.digest import Digest
 from vecmig.model.plan import Fingerprint, Partition, Plan
+from vecmig.model.record import Digest, Rejected
 from vecmig.model.report import Report
 
 STATE_FORMAT = 1
