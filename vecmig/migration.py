@@ -1,13 +1,13 @@
 """The spec with variables, defaults and references resolved: what planning and execution work on."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from vecmig.model.collection import Field, Index, Metric
 from vecmig.model.filter import Filter
 from vecmig.model.plan import FieldRule
 from vecmig.model.settings import Execution, Limits, Verification
-from vecmig.protocols import ConnectorOptions
+from vecmig.protocols import ConnectorOptions, Source, Target
 
 OnBadRecord = Literal["fail", "quarantine"]
 
@@ -34,6 +34,14 @@ class Endpoint:
     def label(self) -> str:
         """What a person calls it; holds no secret."""
         return f"{self.type} {self.options.collection}"
+
+    def open_source(self) -> Source:
+        """Connect, to read. Raises ConnectorError."""
+        return self.options.open()
+
+    def open_target(self) -> Target:
+        """Connect, to write. Raises ConnectorError."""
+        return cast(Target, self.options.open())  # `declare` refuses a connector that only reads
 
 
 @dataclass(frozen=True, slots=True)

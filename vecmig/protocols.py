@@ -191,6 +191,9 @@ class StateStore(Protocol):
     def checkpoint(self, state: State) -> State:
         """Save, but leave the serial; may skip some, for checkpoints only save work."""
 
+    def flush(self) -> None:
+        """Save the last checkpoint if it was skipped."""
+
     def lock(self, timeout_s: float) -> AbstractContextManager[None]:
         """Hold the state against every other run; the lock dies with its process. Raises StateLocked."""
 

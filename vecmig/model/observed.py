@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import Collection
-from vecmig.model.plan import Fingerprint
+from vecmig.model.plan import Fingerprint, Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Observed:
     counts: Mapping[str, int]  # records per namespace
     fingerprint: Fingerprint | None = None
     sample: RecordBatch | None = None  # of the source: a few hundred to a few thousand records from several places
+    partitions: tuple[Partition, ...] = ()  # of the source
 
     @property
     def rows(self) -> int:

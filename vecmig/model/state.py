@@ -49,7 +49,7 @@ class Applied(Struct, frozen=True):
     source_fingerprint: Fingerprint
     target_fingerprint: Fingerprint
     conversion_digest: str
-    rows: int
+    rows: int  # that the target held then
     rejected: tuple[Rejected, ...] = ()  # kept: verification does not expect them
     rows_per_s: float | None = None  # measured: the next plan's estimate
     report: Report | None = None  # of the last verification

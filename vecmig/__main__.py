@@ -1,0 +1,5 @@
+"""`python -m vecmig`."""
+
+from vecmig.cli.main import main
+
+main()

@@ -1,0 +1,94 @@
+"""The one loop over actions, and the one writer of state."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from typing import assert_never
+
+from vecmig.migration import Migration
+from vecmig.model.plan import Action, BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
+from vecmig.model.state import Applied, Resource, State
+from vecmig.planning.plan import conversion_digest
+from vecmig.protocols import Event, Executor, Stage, StateStore
+
+Clock = Callable[[], str]  # the time now, ISO text in UTC
+
+
+def apply(
+    plan: Plan, *, migrations: Mapping[str, Migration], executor: Executor, store: StateStore, state: State, now: Clock
+) -> Iterator[Event]:
+    """Do what is not done yet; yield what happens, once it is safe. `state`: as stored, under its lock.
+
+    To resume, call it again with the same plan. The plan stays the one in progress: it is verified next.
+    """
+    state = store.save(state.begun(plan, now()))
+    speeds: dict[str, float] = {}
+    for action in plan.actions[state.done :]:
+        yield _stage(action, state)
+        target = migrations[action.migration].target
+        match action:
+            case CreateCollection():
+                with closing(target.open_target()) as connection:
+                    connection.create(action.collection)
+            case LoadRecords() | ReconcileRecords():
+                started, rows = time.monotonic(), 0
+                for progress in executor.run(action, state):
+                    state = store.checkpoint(state.with_progress(progress))
+                    rows += progress.rows
+                    yield progress
+                if isinstance(action, LoadRecords) and rows:
+                    speeds[action.migration] = rows / max(time.monotonic() - started, 1e-3)
+            case BuildIndex():
+                with closing(target.open_target()) as connection:
+                    yield from connection.build_index(action.collection)
+            case _:
+                assert_never(action)  # a new Action fails the type checker here, not a user
+        state = store.save(state.with_done())
+    for planned in plan.migrations:
+        if planned.actions:
+            migration = migrations[planned.name]
+            state = _recorded(state, plan, planned, migration, speeds.get(planned.name), now())
+    store.save(state)
+
+
+def _stage(action: Action, state: State) -> Stage:
+    match action:
+        case CreateCollection():
+            return Stage(action.migration, "create")
+        case LoadRecords():
+            done = sum(each.rows for each in state.checkpoints_of(action.migration))
+            return Stage(action.migration, "load", action.rows, done)
+        case ReconcileRecords():
+            return Stage(action.migration, "reconcile", action.rows)
+        case BuildIndex():
+            return Stage(action.migration, "index")
+        case _:
+            assert_never(action)
+
+
+def _recorded(
+    state: State, plan: Plan, planned: MigrationPlan, migration: Migration, rows_per_s: float | None, at: str
+) -> State:
+    """Note the target as a resource, and what its records are now: `No changes.` will rest on that."""
+    name = migration.target.options.collection
+    with closing(migration.target.open_target()) as target:
+        made = target.describe(name)
+        mark = made.mark if made else None
+        state = state.with_resource(Resource(migration.target.name, migration.target.label, name, mark, at))
+        move = next((each for each in planned.actions if isinstance(each, LoadRecords | ReconcileRecords)), None)
+        if move is None:
+            return state
+        checkpoints = state.checkpoints_of(planned.name)
+        before = state.applied.get(planned.name)
+        applied = Applied(
+            plan=plan.id,
+            at=at,
+            # as it was before the first read: what changed since is found by the next plan
+            source_fingerprint=planned.source_fingerprint,
+            target_fingerprint=target.fingerprint(name),
+            conversion_digest=conversion_digest(move.conversion),
+            rows=sum(target.count(name).values()),
+            rejected=tuple(rejected for each in checkpoints for rejected in each.rejected),
+            rows_per_s=rows_per_s or (before.rows_per_s if before else None),
+        )
+    return state.with_applied(planned.name, applied)

@@ -1,0 +1,116 @@
+"""One partition from source to target: read, convert, hash, write, and only then say so."""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from threading import Event
+
+from vecmig.conversion.convert import Converted, each_converted
+from vecmig.errors import BadRecordError, Stopped
+from vecmig.execution.prefetch import prefetched
+from vecmig.execution.quarantine import Quarantine
+from vecmig.execution.retry import Throttle, read_on, retrying
+from vecmig.model.batch import RecordBatch, Rejected
+from vecmig.model.digest import digest_of
+from vecmig.model.plan import LoadRecords, Partition
+from vecmig.model.record import Digest
+from vecmig.model.state import Checkpoint, Cursor, Progress
+from vecmig.protocols import Source, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all workers of one migration share."""
+
+    stop: Event  # set: finish the batch at hand and end
+    read_throttle: Throttle
+    write_throttle: Throttle
+    quarantine: Quarantine | None  # None: a bad record ends the run
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    converted: Converted
+    cursor: Cursor
+    digest: Digest  # of the converted batch
+
+
+def copy(source: Source, target: Target, load: LoadRecords, at: Checkpoint, tools: Tools) -> Iterator[Progress]:
+    """Yield once for each batch, after the target acknowledged it; go on from checkpoint `at`."""
+    for each in prefetched(_prepared(source, load, at, tools)):
+        if tools.stop.is_set():
+            return
+        converted = each.converted
+        put_aside(converted.bad, converted.rejected, load, at.partition, each.cursor, tools)
+        rejected = write(target, load.target, converted.batch, tools)
+        digest = each.digest
+        if rejected:
+            kept, bad = split(converted.batch, rejected)
+            put_aside(bad, rejected, load, at.partition, each.cursor, tools)
+            digest = digest_of(kept)
+        # in this order a crash repeats the batch, which upsert makes harmless; in the other it would skip it
+        yield Progress(
+            load.migration,
+            at.partition,
+            each.cursor,
+            read=converted.read,
+            rows=len(converted.batch) - len(rejected),
+            digest=digest,
+            rejected=(*converted.rejected, *rejected),
+            bytes=converted.batch.nbytes,
+        )
+
+
+def write(target: Target, collection: str, batch: RecordBatch, tools: Tools) -> tuple[Rejected, ...]:
+    """Upsert a batch in pieces that the target takes. Raises TransientError where it stays away too long."""
+    rejected: list[Rejected] = []
+    for piece in _pieces(batch, target.capabilities.max_batch_bytes):
+        tools.write_throttle.take(len(piece))
+        rejected += retrying(tools.stop)(target.upsert, collection, piece)
+    return tuple(rejected)
+
+
+def put_aside(
+    bad: RecordBatch, rejected: Sequence[Rejected], load: LoadRecords, part: Partition, cursor: str, tools: Tools
+) -> None:
+    """Quarantine bad records. Raises BadRecordError, which names the first, where the spec does not allow that."""
+    if not rejected:
+        return
+    if tools.quarantine is None:
+        more = f" ({len(rejected) - 1:,} more in the same batch)" if len(rejected) > 1 else ""
+        raise BadRecordError(
+            f"{load.migration}: record {rejected[0].key} cannot be moved: {rejected[0].reason}{more}. "
+            "Mend it in the source, or say `on_bad_record: quarantine` in the migration, and run again: it goes on here"
+        )
+    tools.quarantine.put(load.migration, part, cursor, bad, rejected)
+
+
+def split(batch: RecordBatch, rejected: Sequence[Rejected]) -> tuple[RecordBatch, RecordBatch]:
+    """Return the records that were taken, and those that were not, in the order of `rejected`."""
+    row_of = {key: row for row, key in enumerate(batch.keys)}
+    bad = [row_of[each.key] for each in rejected]
+    taken = set(range(len(batch))) - set(bad)
+    return batch.take(sorted(taken)), batch.take(bad)
+
+
+def _prepared(source: Source, load: LoadRecords, at: Checkpoint, tools: Tools) -> Generator[Prepared, None, None]:
+    vectors = [rule.source for rule in load.conversion.vectors] or None
+    pages = read_on(source, at.partition, at.cursor, vectors, retrying(tools.stop))
+    for converted, cursor in each_converted(pages, load.conversion, taken=at.rows + len(at.rejected)):
+        tools.read_throttle.take(converted.read)
+        yield Prepared(converted, cursor, digest_of(converted.batch))
+
+
+def _pieces(batch: RecordBatch, max_bytes: int) -> Iterator[RecordBatch]:
+    if batch.nbytes <= max_bytes or len(batch) <= 1:
+        if len(batch):
+            yield batch
+        return
+    half = len(batch) // 2
+    yield from _pieces(batch.slice(0, half), max_bytes)
+    yield from _pieces(batch.slice(half), max_bytes)
+
+
+def check_stop(stop: Event) -> None:
+    """Raise Stopped if the user asked to end."""
+    if stop.is_set():
+        raise Stopped("stopped at your wish; what was acknowledged is saved. Run the same command again to go on")

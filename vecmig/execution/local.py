@@ -1,0 +1,101 @@
+"""The executor that moves partitions side by side in threads of this process."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from threading import Event
+
+from vecmig.errors import GuardError
+from vecmig.execution.copy import Tools, check_stop, copy
+from vecmig.execution.quarantine import Quarantine
+from vecmig.execution.reconcile import reconcile
+from vecmig.execution.retry import Throttle
+from vecmig.migration import Migration
+from vecmig.model.plan import LoadRecords, ReconcileRecords
+from vecmig.model.settings import Execution, Limits
+from vecmig.model.state import Checkpoint, Progress, State
+
+
+@dataclass(frozen=True, slots=True)
+class LocalExecutor:
+    """Each worker has connections of its own. Threads do: clients, Arrow and hashing let go of the interpreter's lock."""
+
+    migrations: Mapping[str, Migration]
+    execution: Execution
+    limits: Limits
+    quarantine: Path
+    stop: Event = field(default_factory=Event)  # set: end after the batches at hand
+
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Progress]:
+        """Yield after each acknowledged batch. Raises Stopped once all workers have ended after `stop`."""
+        migration = self.migrations[action.migration]
+        quarantines = migration.on_bad_record == "quarantine"
+        tools = Tools(
+            Event(),  # ends this action's workers, at the user's wish or after an error
+            Throttle(self.limits.read_records_per_s),
+            Throttle(self.limits.write_records_per_s),
+            Quarantine(self.quarantine) if quarantines else None,
+        )
+        rejected = sum(len(each.rejected) for each in state.checkpoints)
+        if isinstance(action, ReconcileRecords):
+            steps = reconcile(migration, action, self.execution.workers, tools)
+        else:
+            steps = self._load(migration, action, state, tools)
+        for progress in steps:
+            rejected += len(progress.rejected)
+            if self.stop.is_set():
+                tools.stop.set()
+            yield progress
+            if rejected > self.limits.max_quarantined:
+                tools.stop.set()
+                raise GuardError(
+                    f"{action.migration}: {rejected:,} bad records, more than limits.max_quarantined "
+                    f"({self.limits.max_quarantined:,}); they are in {self.quarantine}. Look at their reasons, mend "
+                    "the source or raise the limit, and run again"
+                )
+        check_stop(self.stop)
+
+    def _load(self, migration: Migration, load: LoadRecords, state: State, tools: Tools) -> Iterator[Progress]:
+        waiting = deque(state.checkpoint_of(load.migration, part) for part in load.partitions)
+        results: Queue[Progress | Future[None]] = Queue(maxsize=2 * self.execution.workers)
+
+        def work() -> None:
+            with closing(migration.source.open_source()) as source, closing(migration.target.open_target()) as target:
+                while (at := _next(waiting)) is not None and not tools.stop.is_set():
+                    for progress in copy(source, target, load, at, tools):
+                        results.put(progress)
+
+        with ThreadPoolExecutor(self.execution.workers, thread_name_prefix="worker") as pool:
+            running = min(self.execution.workers, len(waiting))
+            for _ in range(running):
+                pool.submit(work).add_done_callback(results.put)
+            error: BaseException | None = None
+            try:
+                while running:
+                    match results.get():
+                        case Progress() as progress:
+                            yield progress
+                        case ended:
+                            running -= 1
+                            error = error or ended.exception()
+                            if error:
+                                tools.stop.set()
+                    if self.stop.is_set():
+                        tools.stop.set()
+            finally:  # left early: the workers must not wait for room in the queue
+                tools.stop.set()
+                while running:
+                    running -= not isinstance(results.get(), Progress)
+        if error:
+            raise error
+
+
+def _next(waiting: "deque[Checkpoint]") -> Checkpoint | None:
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None

@@ -1,0 +1,39 @@
+"""How much space and time a migration needs, and on what that rests."""
+
+from vecmig.migration import Migration
+from vecmig.model.collection import Collection
+from vecmig.model.plan import Estimate
+from vecmig.model.state import Applied
+
+
+def estimate(
+    migration: Migration,
+    declared: Collection,
+    *,
+    rows: int | None,
+    metadata_bytes: int,
+    loads: bool,
+    indexes: bool,
+    applied: Applied | None,
+) -> Estimate:
+    """Return the estimate for `rows` records; what is not known is None."""
+    if rows is None:
+        return Estimate()
+    need = migration.target.options.footprint(declared, rows, metadata_bytes)
+    measured = applied.rows_per_s if applied else None
+    rate = measured or need.load_rows_per_s
+    throttles = [rate]
+    basis = "measured by the last apply" if measured else need.basis
+    return Estimate(
+        rows=rows,
+        disk_bytes=need.disk_bytes if loads or indexes else None,
+        index_memory_bytes=need.index_memory_bytes if indexes else None,
+        load_s=_seconds(rows, min((each for each in throttles if each), default=None)) if loads else None,
+        index_s=_seconds(rows, need.index_rows_per_s) if indexes else None,
+        verify_s=_seconds(rows, rate) if loads else None,
+        basis=basis,
+    )
+
+
+def _seconds(rows: int, rate: float | None) -> float | None:
+    return rows / rate if rate else None

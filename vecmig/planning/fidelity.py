@@ -1,0 +1,106 @@
+"""What happens to the metadata and the vectors, as a sample shows."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from vecmig.conversion.cast import kind_of
+from vecmig.conversion.convert import Converted
+from vecmig.model.batch import RecordBatch
+from vecmig.model.collection import Collection, FieldType
+from vecmig.model.metadata import canonical, dumps, loads
+from vecmig.model.plan import Conversion, Fidelity
+
+
+def fidelity(sample: RecordBatch, converted: Converted, conversion: Conversion) -> tuple[Fidelity, ...]:
+    """Return a line for each field that the sample shows, those that change first."""
+    before = _kinds(sample)
+    rules = {rule.source: rule for rule in conversion.fields}
+    altered = _altered(sample, converted, conversion)
+    lines = []
+    for name, kinds in before.items():
+        seen = " | ".join(kind for kind, _ in kinds.most_common())
+        rule = rules.get(name)
+        if rule is None or (rule.type is None and not rule.drop):
+            target = seen if rule is None or rule.name == name else f"{rule.name} {seen}"
+            lines.append(Fidelity(name, seen, target, lossless=True))
+        elif rule.drop:
+            lines.append(Fidelity(name, seen, "dropped", lossless=False, note="the spec says `drop`"))
+        else:
+            target = str(rule.type) if rule.name == name else f"{rule.name} {rule.type}"
+            count = altered.get(name, 0)
+            note = f"{count:,} sampled values are written in another form" if count else ""
+            lines.append(Fidelity(name, seen, target, lossless=not count or _same_kind(kinds, rule.type), note=note))
+    return tuple(sorted(lines, key=lambda line: (line.lossless, line.source == line.target, line.field)))
+
+
+def risks_of_sample(converted: Converted, declared: Collection, quarantines: bool) -> list[str]:
+    """Return what the sample warns of, each with its consequence."""
+    total = converted.selected
+    risks = []
+    if converted.rejected:
+        first = converted.rejected[0]
+        consequence = (
+            "they would be put aside" if quarantines else "on_bad_record is `fail`, so apply would stop at the first"
+        )
+        risks.append(
+            f"{len(converted.rejected):,} of {total:,} sampled records cannot be moved; {consequence}: "
+            f"{first.key}: {first.reason}"
+        )
+    for vector in declared.vectors:
+        if vector.kind == "sparse" or f"vector:{vector.name}" not in converted.batch.names:
+            continue
+        rows, matrix = converted.batch.present_vectors(vector.name)
+        label = f" {vector.name!r}" if vector.name else ""
+        if missing := len(converted.batch) - len(rows):
+            risks.append(f"{missing:,} of {total:,} sampled records have no vector{label}: no search finds them")
+        zeros = int((~matrix.any(axis=1)).sum()) if len(rows) else 0
+        if zeros and vector.metric == "cosine":
+            risks.append(f"{zeros:,} of {total:,} sampled vectors{label} are zero: by cosine no index finds them")
+    return risks
+
+
+def metadata_bytes(sample: RecordBatch) -> int:
+    """Return the mean size of the metadata, as text."""
+    sizes = [len(text) for text in sample.bytes_of("metadata")]
+    return int(np.mean(sizes)) if sizes else 0
+
+
+def _kinds(sample: RecordBatch) -> dict[str, Counter[str]]:
+    kinds: dict[str, Counter[str]] = defaultdict(Counter)
+    for text in sample.bytes_of("metadata"):
+        try:
+            metadata = loads(text)
+        except ValueError:
+            continue  # it is among the rejected, which the plan shows
+        for name, value in metadata.items():
+            kinds[name][kind_of(value)] += 1
+    return kinds
+
+
+def _same_kind(kinds: Counter[str], type: FieldType | None) -> bool:
+    # text that is read as a time or a number, and a time written in UTC, keep what they say
+    return type is not None and (type.startswith("datetime") or set(kinds) <= {"text", "null"})
+
+
+def _altered(sample: RecordBatch, converted: Converted, conversion: Conversion) -> Counter[str]:
+    """Count, for each typed field, the values whose canonical JSON changes."""
+    changed: Counter[str] = Counter()
+    after = dict(zip(_ids(converted.batch), converted.batch.bytes_of("metadata"), strict=True))
+    typed = [rule for rule in conversion.fields if rule.type and not rule.drop]
+    for id, text in zip(_ids(sample), sample.bytes_of("metadata"), strict=True):
+        if not typed or id not in after:
+            continue
+        old, new = loads(text), loads(after[id])
+        for rule in typed:
+            if rule.source in old and _json(old[rule.source]) != _json(new.get(rule.name)):
+                changed[rule.source] += 1
+    return changed
+
+
+def _ids(batch: RecordBatch) -> list[str]:
+    return batch.strings("id")
+
+
+def _json(value: object) -> bytes:
+    return canonical(dumps({"": value}))

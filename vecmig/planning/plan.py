@@ -1,0 +1,221 @@
+"""One migration, both sides as observed, and what was done before: a plan. No side effects, no clock, no network."""
+
+import hashlib
+
+import msgspec
+from msgspec.structs import replace
+
+from vecmig.conversion.convert import Converted, convert
+from vecmig.errors import CollectionConflict, UnsupportedError
+from vecmig.migration import Migration
+from vecmig.model.collection import Collection
+from vecmig.model.observed import Observed
+from vecmig.model.plan import (
+    Action,
+    BuildIndex,
+    Conversion,
+    CreateCollection,
+    LoadRecords,
+    MigrationPlan,
+    ReconcileRecords,
+)
+from vecmig.model.state import Applied
+from vecmig.planning.declare import conversion_of, declare, without_index
+from vecmig.planning.differ import index_changes, rebuilds
+from vecmig.planning.estimate import estimate
+from vecmig.planning.fidelity import fidelity, metadata_bytes, risks_of_sample
+
+
+def plan_migration(
+    migration: Migration, source: Observed, target: Observed, applied: Applied | None, mark: str
+) -> MigrationPlan:
+    """Return what to do. `mark`: the one that this state's collections carry.
+
+    Raises UnsupportedError where only another target can be what the spec asks for, CollectionConflict where the
+    target is not vecmig's to change.
+    """
+    assert source.collection is not None
+    assert source.fingerprint is not None
+    declared = declare(migration, source.collection, mark)
+    if target.collection is not None:
+        declared = replace(declared, mark=_owned(migration, target.collection, mark))
+        _refuse_rebuild(migration, declared, target.collection)
+    conversion = conversion_of(migration, source.collection, declared)
+    changes = index_changes(declared, target.collection)
+    move, why = _records(migration, conversion, source, target, applied)
+    actions: list[Action] = []
+    rows = _expected(migration, source)
+    if target.collection is None:
+        actions.append(CreateCollection(migration.name, declared))
+    if move is not None:
+        actions.append(move)
+    if changes:
+        actions.append(BuildIndex(migration.name, declared))
+    sampled = convert(source.sample, conversion) if source.sample is not None else None
+    return MigrationPlan(
+        name=migration.name,
+        source=migration.source.label,
+        target=migration.target.label,
+        actions=tuple(actions),
+        source_fingerprint=source.fingerprint,
+        schema_digests=(schema_digest(source.collection), schema_digest(target.collection)),
+        source_counts=dict(source.counts),
+        target_counts=dict(target.counts),
+        verify=bool(applied and (applied.report is None or applied.report.verdict != "passed")),
+        why=why,
+        changes=tuple(changes) if target.collection is not None else (),
+        details=_details(declared, conversion),
+        fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
+        sampled=sampled.selected if sampled else 0,
+        risks=tuple(_risks(migration, declared, source, target, move, sampled)),
+        unchecked=tuple(_unchecked(source, move)),
+        estimate=estimate(
+            migration,
+            declared,
+            rows=rows,
+            metadata_bytes=metadata_bytes(source.sample) if source.sample is not None else 0,
+            loads=move is not None,
+            indexes=bool(changes),
+            applied=applied,
+        ),
+    )
+
+
+def schema_digest(collection: Collection | None) -> str:
+    """Return a digest of what of a collection cannot be changed in place; of its absence, too."""
+    shape = without_index(collection) if collection else None
+    return hashlib.sha256(msgspec.json.encode(shape)).hexdigest()
+
+
+def conversion_digest(conversion: Conversion) -> str:
+    """Return a digest that changes where records would be converted otherwise."""
+    return hashlib.sha256(msgspec.json.encode(conversion)).hexdigest()
+
+
+def _owned(migration: Migration, actual: Collection, mark: str) -> str | None:
+    """Return the mark to ask for: that of an adopted collection is not ours to demand."""
+    if actual.mark == mark:
+        return mark
+    if migration.target.adopt:
+        return None
+    if actual.mark is None:
+        made = "was not made by vecmig"
+    else:
+        made = f"was made by vecmig under another state ({actual.mark})"
+    raise CollectionConflict(
+        f"{migration.name}: {migration.target.label} exists and {made}. "
+        "Name another target, or say `adopt: true` in the target to let vecmig write to it"
+    )
+
+
+def _refuse_rebuild(migration: Migration, declared: Collection, actual: Collection) -> None:
+    reasons = rebuilds(declared, actual)
+    if reasons:
+        lines = "\n".join(f"  - {reason}" for reason in reasons)
+        raise UnsupportedError(
+            f"{migration.name}: {migration.target.label} exists and cannot be changed into what the spec asks for\n"
+            f"{lines}\n  vecmig never alters or empties it in place: name another target, and switch to that"
+        )
+
+
+def _records(
+    migration: Migration, conversion: Conversion, source: Observed, target: Observed, applied: Applied | None
+) -> tuple[LoadRecords | ReconcileRecords | None, str]:
+    names = migration.source.options.collection, migration.target.options.collection
+    rows = _expected(migration, source)
+    load = LoadRecords(migration.name, *names, source.partitions, conversion, rows)
+    if target.collection is None:
+        return load, "there is no target yet"
+    if applied is not None and applied.conversion_digest == conversion_digest(conversion):
+        moved = [
+            side
+            for side, now, then in (
+                ("the source", source.fingerprint, applied.source_fingerprint),
+                ("the target", target.fingerprint, applied.target_fingerprint),
+            )
+            if now != then
+        ]
+        if not moved:
+            strengths = " · ".join(
+                f"{side} unchanged ({now.strength})"
+                for side, now in (("source", source.fingerprint), ("target", target.fingerprint))
+                if now is not None
+            )
+            return None, f"{strengths} since the apply of {applied.at}"
+        why = f"{' and '.join(moved)} changed since the apply of {applied.at}"
+    elif applied is not None:
+        why = "the spec converts records otherwise than the last apply did"
+    else:
+        why = "no finished apply is known, so both sides are compared"
+    if target.rows == 0:
+        return load, "the target is empty"
+    return ReconcileRecords(migration.name, *names, source.partitions, conversion, migration.prune, rows), why
+
+
+def _expected(migration: Migration, source: Observed) -> int | None:
+    if migration.where is not None:
+        return None  # how many pass is known when they are read
+    return source.rows if migration.limit is None else min(migration.limit, source.rows)
+
+
+def _details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, str], ...]:
+    kinds = {"float32": "", "float16": " as float16", "sparse": " sparse"}
+    vectors = ", ".join(
+        f"{(vector.name + ' ') if vector.name else ''}{vector.dimensions:,} dimensions{kinds[vector.kind]}"
+        for vector in declared.vectors
+    )
+    details = [("vectors", vectors)]
+    if declared.fields:
+        suffix = {(True, True): ", filter and search", (True, False): ", filter", (False, True): ", search"}
+        fields = " · ".join(
+            f"{field.name} {field.type}{suffix.get((field.filter, field.search), '')}" for field in declared.fields
+        )
+        details.append(("fields", fields))
+    for vector in declared.vectors:
+        if vector.index is not None:
+            label = f"index {vector.name}".strip()
+            details.append((label, f"{_index_text(vector.index)} {vector.metric}"))
+    if conversion.where is not None or conversion.limit is not None:
+        details.append(("taken", "those that `where` and `limit` let through"))
+    return tuple(details)
+
+
+def _index_text(index: object) -> str:
+    given = {key: value for key, value in msgspec.structs.asdict(index).items() if value is not None}  # type: ignore[arg-type]
+    kind = given.pop("type")
+    if kind == "flat":
+        return "none: exact search,"
+    return " ".join([kind, *(f"{key}={value}" for key, value in given.items())])
+
+
+def _risks(
+    migration: Migration,
+    declared: Collection,
+    source: Observed,
+    target: Observed,
+    move: LoadRecords | ReconcileRecords | None,
+    sampled: Converted | None,
+) -> list[str]:
+    risks = []
+    if sampled is not None and move is not None:
+        risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")
+    if isinstance(move, ReconcileRecords) and move.prune:
+        risks.append(
+            "prune: records that only the target has are deleted; how many, is known when both sides are compared"
+        )
+    if source.fingerprint is not None and source.fingerprint.strength != "exact":
+        risks.append(
+            f"the source shows changes by {source.fingerprint.strength} only: one that leaves them equal is not seen"
+        )
+    if isinstance(move, LoadRecords) and source.rows == 0:
+        risks.append("the source is empty")
+    return risks
+
+
+def _unchecked(source: Observed, move: LoadRecords | ReconcileRecords | None) -> list[str]:
+    unchecked = ["writes to the source after this plan"]
+    if isinstance(move, ReconcileRecords):
+        unchecked.append("how many records differ (`--data` counts them)")
+    if source.sample is not None and len(source.sample) < source.rows and move is not None:
+        unchecked.append("records outside the sample")
+    return unchecked
