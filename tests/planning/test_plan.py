@@ -1,0 +1,244 @@
+from collections.abc import Sequence
+from dataclasses import replace as with_changes
+from typing import Any
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from vecmig.connectors.memory import MemoryOptions
+from vecmig.errors import CollectionConflict, UnsupportedError
+from vecmig.migration import Embedding, Endpoint, Migration, VectorChoice
+from vecmig.model.batch import RecordBatch
+from vecmig.model.collection import Collection, Field, Index, VectorField
+from vecmig.model.filter import parse
+from vecmig.model.observed import Observed
+from vecmig.model.plan import (
+    BuildIndex,
+    CreateCollection,
+    FieldRule,
+    Fingerprint,
+    LoadRecords,
+    MigrationPlan,
+    Partition,
+    ReconcileRecords,
+)
+from vecmig.model.report import Report
+from vecmig.model.state import Applied
+from vecmig.planning.plan import conversion_digest, plan_migration, schema_digest
+from vecmig.testing.contract import COUNTS, KEYS, records
+
+MARK = "vecmig:kb/prod:1"
+BEFORE, AFTER = Fingerprint("1", "exact"), Fingerprint("2", "exact")
+PARTS = (Partition("docs", "0/1"),)
+
+
+class IndexedOptions(MemoryOptions, frozen=True):
+    """A store that builds its index after the load, and cannot hold more than eight dimensions."""
+
+    def complete(self, declared: Collection) -> Collection:
+        def full(index: Index | None) -> Index | None:
+            return replace(index, m=index.m or 16) if index and index.type == "hnsw" else index
+
+        return replace(declared, vectors=tuple(replace(v, index=full(v.index)) for v in declared.vectors))
+
+    def refusals(self, declared: Collection) -> Sequence[str]:
+        return [f"{v.dimensions} dimensions are over 8" for v in declared.vectors if v.dimensions > 8]
+
+
+SOURCE = Collection("docs", (VectorField("", 4, "cosine"),), model="glove")
+DECLARED = Collection("kb", (VectorField("", 4, "cosine", index=Index(m=16)),), mark=MARK, model="glove")
+MIGRATION = Migration(
+    "docs-to-kb",
+    Endpoint("docs", "memory", MemoryOptions("docs")),
+    Endpoint("kb", "memory", IndexedOptions("kb")),
+)
+
+
+def changed(migration: Migration = MIGRATION, **changes: Any) -> Migration:
+    return with_changes(migration, **changes)
+
+
+def source(collection: Collection = SOURCE, sample: RecordBatch | None = None, seen: Fingerprint = BEFORE) -> Observed:
+    return Observed(collection, COUNTS, seen, records(KEYS) if sample is None else sample, PARTS)
+
+
+def target(
+    collection: Collection = DECLARED, counts: dict[str, int] | None = None, seen: Fingerprint = BEFORE
+) -> Observed:
+    return Observed(collection, COUNTS if counts is None else counts, seen)
+
+
+NOTHING = Observed(None, {})
+
+
+def applied(plan: MigrationPlan, report: str | None = "passed") -> Applied:
+    load = next(each for each in plan.actions if isinstance(each, LoadRecords))
+    return Applied(
+        plan="p",
+        at="2026-01-01T00:00:00Z",
+        source_fingerprint=BEFORE,
+        target_fingerprint=BEFORE,
+        conversion_digest=conversion_digest(load.conversion),
+        rows=10,
+        report=Report("kb", "prod", plan.name, "s", "t", report, "", 1.0) if report else None,  # type: ignore[arg-type]
+    )
+
+
+FIRST = plan_migration(MIGRATION, source(), NOTHING, None, MARK)
+
+
+def test_a_new_target_is_created_loaded_and_indexed_in_this_order() -> None:
+    create, load, index = FIRST.actions
+    assert create == CreateCollection("docs-to-kb", DECLARED)
+    assert isinstance(load, LoadRecords)
+    assert (load.source, load.target, load.partitions, load.rows) == ("docs", "kb", PARTS, 10)
+    assert index == BuildIndex("docs-to-kb", DECLARED)
+
+
+def test_nothing_moved_since_the_last_apply_means_no_action_and_says_on_what_that_rests() -> None:
+    plan = plan_migration(MIGRATION, source(), target(), applied(FIRST), MARK)
+    assert plan.actions == ()
+    assert "source unchanged (exact)" in plan.why
+    assert not plan.verify
+
+
+@pytest.mark.parametrize("report", ["failed", "unknown", None])
+def test_a_verification_that_did_not_pass_is_run_again(report: str | None) -> None:
+    plan = plan_migration(MIGRATION, source(), target(), applied(FIRST, report), MARK)
+    assert plan.actions == ()
+    assert plan.verify
+
+
+@pytest.mark.parametrize(("here", "there"), [(AFTER, BEFORE), (BEFORE, AFTER)])
+def test_a_side_that_moved_is_reconciled(here: Fingerprint, there: Fingerprint) -> None:
+    plan = plan_migration(MIGRATION, source(seen=here), target(seen=there), applied(FIRST), MARK)
+    (action,) = plan.actions
+    assert isinstance(action, ReconcileRecords)
+    assert not action.prune
+    assert "changed since" in plan.why
+
+
+def test_an_equal_value_of_another_strength_is_a_change() -> None:
+    plan = plan_migration(MIGRATION, source(seen=Fingerprint("1", "counts")), target(), applied(FIRST), MARK)
+    assert plan.actions
+    assert any("counts only" in risk for risk in plan.risks)
+
+
+def test_a_target_of_unknown_history_is_compared_and_an_empty_one_loaded() -> None:
+    (compare,) = plan_migration(MIGRATION, source(), target(), None, MARK).actions
+    (load,) = plan_migration(MIGRATION, source(), target(counts={}), None, MARK).actions
+    assert isinstance(compare, ReconcileRecords)
+    assert isinstance(load, LoadRecords)
+
+
+def test_another_conversion_means_that_records_are_compared() -> None:
+    other = changed(rules=(FieldRule("lang", "lang", "text"),))
+    (action,) = plan_migration(other, source(), target(), applied(FIRST), MARK).actions
+    assert isinstance(action, ReconcileRecords)
+
+
+def test_a_target_that_was_dropped_by_hand_is_made_again() -> None:
+    assert plan_migration(MIGRATION, source(), NOTHING, applied(FIRST), MARK).actions == FIRST.actions
+
+
+def test_other_index_parameters_build_only_the_index() -> None:
+    plan = plan_migration(changed(index=Index(m=32)), source(), target(), applied(FIRST), MARK)
+    (action,) = plan.actions
+    assert isinstance(action, BuildIndex)
+    assert plan.changes == ("index m 16 -> 32",)
+
+
+def test_settings_of_the_query_build_nothing() -> None:
+    assert not plan_migration(changed(index=Index(ef_search=200)), source(), target(), applied(FIRST), MARK).actions
+
+
+@pytest.mark.parametrize(
+    ("there", "reason"),
+    [
+        (VectorField("", 5, "cosine"), "dimensions 5 -> 4"),
+        (VectorField("", 4, "l2"), "metric l2 -> cosine"),
+        (VectorField("", 4, "cosine", "float16"), "kind float16 -> float32"),
+        (VectorField("title", 4, "cosine"), "vector 'title' is there"),
+    ],
+)
+def test_what_only_a_rebuild_can_change_is_refused_with_the_way_out(there: VectorField, reason: str) -> None:
+    with pytest.raises(UnsupportedError, match=reason) as error:
+        plan_migration(MIGRATION, source(), target(replace(DECLARED, vectors=(there,))), None, MARK)
+    assert "name another target" in str(error.value)
+
+
+def test_a_field_that_the_target_does_not_type_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="'lang' is not a typed field"):
+        plan_migration(changed(fields=(Field("lang", "text"),)), source(), target(), None, MARK)
+
+
+@pytest.mark.parametrize("mark", [None, "vecmig:kb/prod:another"])
+def test_a_target_that_is_not_this_states_own_is_left_alone_unless_it_is_adopted(mark: str | None) -> None:
+    theirs = target(replace(DECLARED, mark=mark))
+    with pytest.raises(CollectionConflict, match="adopt"):
+        plan_migration(MIGRATION, source(), theirs, None, MARK)
+    adopting = changed(target=with_changes(MIGRATION.target, adopt=True))
+    (action,) = plan_migration(adopting, source(), theirs, None, MARK).actions
+    assert isinstance(action, ReconcileRecords)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"embedding": Embedding(dimensions=8)}, "asks for 8 dimensions, the source's vectors have 4"),
+        ({"embedding": Embedding(model="other")}, "vectors of other, the source's are of glove"),
+        ({"vectors": (VectorChoice("a", "b"),)}, "no vector 'b'"),
+    ],
+)
+def test_what_the_source_cannot_give_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnsupportedError, match=reason):
+        plan_migration(changed(**change), source(), NOTHING, None, MARK)
+
+
+def test_what_the_store_cannot_hold_is_refused_with_its_reason() -> None:
+    wide = Collection("docs", (VectorField("", 9, "cosine"),))
+    with pytest.raises(UnsupportedError, match="9 dimensions are over 8"):
+        plan_migration(MIGRATION, source(wide), NOTHING, None, MARK)
+
+
+def test_records_of_the_sample_that_cannot_be_moved_are_a_risk_that_names_the_first() -> None:
+    vectors = np.ones((10, 4)).tolist()
+    vectors[3][0] = float("nan")
+    plan = plan_migration(MIGRATION, source(sample=records(KEYS, vectors=vectors)), NOTHING, None, MARK)
+    (risk,) = plan.risks
+    assert risk.startswith("1 of 10 sampled records cannot be moved")
+    assert "'d' in namespace 'one'" in risk
+
+
+def test_zero_vectors_are_a_risk_under_cosine_only() -> None:
+    zeros = records(KEYS, vectors=np.zeros((10, 4)).tolist())
+    (risk,) = plan_migration(MIGRATION, source(sample=zeros), NOTHING, None, MARK).risks
+    assert "10 of 10 sampled vectors are zero" in risk
+    assert not plan_migration(changed(metric="l2"), source(sample=zeros), NOTHING, None, MARK).risks
+
+
+def test_fidelity_tells_what_becomes_of_each_field() -> None:
+    rules = FieldRule("count", "n", "text"), FieldRule("of", "of", drop=True), FieldRule("lang", "lang", "text")
+    plan = plan_migration(changed(rules=rules), source(), NOTHING, None, MARK)
+    lines = {line.field: line for line in plan.fidelity}
+    assert (lines["n"].target, lines["n"].lossless) == ("count text", False)
+    assert lines["of"].target == "dropped"
+    assert (lines["share"].source, lines["share"].target, lines["share"].lossless) == ("float", "float", True)
+    assert lines["tags"].source == "text[]"
+    assert lines["lang"].lossless
+
+
+def test_a_filter_leaves_the_number_of_rows_open_and_a_limit_bounds_it() -> None:
+    filtered = plan_migration(changed(where=parse({"lang": "en"})), source(), NOTHING, None, MARK)
+    limited = plan_migration(changed(limit=3), source(), NOTHING, None, MARK)
+    assert filtered.estimate.rows is None
+    assert limited.estimate.rows == 3
+
+
+def test_the_schema_digest_moves_with_the_shape_and_not_with_the_index() -> None:
+    other_index = replace(DECLARED, vectors=(VectorField("", 4, "cosine", index=Index(m=99)),))
+    other_shape = replace(DECLARED, vectors=(VectorField("", 5, "cosine"),))
+    digests = {schema_digest(each) for each in (None, DECLARED, other_shape)}
+    assert len(digests) == 3
+    assert schema_digest(other_index) == schema_digest(DECLARED)
