@@ -1,0 +1,74 @@
+"""Documents for programs: each has a `format_version` and a published schema."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from vecmig.model.plan import Plan
+from vecmig.model.report import REPORT_FORMAT, Report, Verdict
+from vecmig.model.state import State
+from vecmig.reporting.escape import json_visible
+from vecmig.reporting.outcome import Outcome, verdict_of
+
+
+class Reports(Struct, frozen=True):
+    """What `verify --json` prints: a report for each migration, and the worst verdict of them."""
+
+    verdict: Verdict
+    reports: tuple[Report, ...]
+    format_version: int = REPORT_FORMAT
+
+
+_DOCUMENTS: dict[str, type[Struct]] = {
+    "plan": Plan,
+    "report": Report,
+    "reports": Reports,
+    "outcome": Outcome,
+    "state": State,
+}
+
+
+def plan_json(plan: Plan) -> str:
+    return _text(plan)
+
+
+def report_json(report: Report) -> str:
+    return _text(report)
+
+
+def reports_json(reports: Sequence[Report]) -> str:
+    return _text(Reports(verdict_of(reports), tuple(reports)))
+
+
+def outcome_json(outcome: Outcome) -> str:
+    return _text(outcome)
+
+
+def state_json(state: State) -> str:
+    return _text(state)
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema (draft 2020-12) of each kind of document, by its name."""
+    return {name: _schema(name, kind) for name, kind in _DOCUMENTS.items()}
+
+
+def schema_json(name: str) -> str:
+    """Return one of `schemas` as text. Raises KeyError."""
+    return _text(_schema(name, _DOCUMENTS[name]))
+
+
+def _schema(name: str, kind: type[Struct]) -> dict[str, Any]:
+    schema = msgspec.json.schema(kind)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"vecmig {name}",
+        **schema,
+    }
+
+
+def _text(document: object) -> str:
+    data = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    return json_visible(data.decode()) + "\n"

@@ -1,0 +1,183 @@
+"""What a plan amounts to, in words that every output shares."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from vecmig.model.plan import (
+    BuildIndex,
+    CreateCollection,
+    Fidelity,
+    LoadRecords,
+    MigrationPlan,
+    Plan,
+    ReconcileRecords,
+)
+from vecmig.reporting.quantities import duration, number, quantity, size
+
+
+def verdict(plan: Plan) -> str:
+    """Return the first line: `Plan: 1 to create, 20,000 records to load, 0 to destroy`, or `No changes.`"""
+    if plan.empty:
+        return "No changes."
+    return "Plan: " + ", ".join(_parts(plan))
+
+
+def _parts(plan: Plan) -> Iterable[str]:
+    creates = sum(isinstance(action, CreateCollection) for action in plan.actions)
+    loads = [action.rows for action in plan.actions if isinstance(action, LoadRecords)]
+    compared = [each for each in plan.migrations if reconciles(each)]
+    indexed = sum(bool(each.changes) and indexes(each) for each in plan.migrations)
+    again = sum(each.verify and not each.actions for each in plan.migrations)
+    if creates:
+        yield f"{number(creates)} to create"
+    if loads:
+        yield f"{_records(total(loads))} to load"
+    if compared:
+        yield from _compared(compared)
+    if indexed:
+        yield f"{quantity(indexed, 'index', 'indexes')} to rebuild"
+    if again:
+        yield f"{number(again)} to verify again"
+    if not any(prunes(each) for each in compared):
+        yield "0 to destroy"
+
+
+def _compared(migrations: Sequence[MigrationPlan]) -> Iterable[str]:
+    known = [each.data for each in migrations if each.data is not None]
+    if len(known) == len(migrations):
+        yield f"{_records(sum(data.missing for data in known))} to add"
+        yield f"{number(sum(data.mismatched for data in known))} to update"
+    else:
+        yield f"{_records(total(rows_of(each) for each in migrations))} to compare"
+    pruned = [each for each in migrations if prunes(each)]
+    if pruned:
+        yield f"{number(total(each.data.extra if each.data else None for each in pruned))} to delete"
+
+
+def total(values: Iterable[int | None]) -> int | None:
+    """Return the sum, or None if one of them is unknown."""
+    known = list(values)
+    return None if None in known else sum(each for each in known if each is not None)
+
+
+def rows_of(migration: MigrationPlan) -> int | None:
+    """Return the number of records that its actions read, where that is known."""
+    return next((a.rows for a in migration.actions if isinstance(a, LoadRecords | ReconcileRecords)), 0)
+
+
+def creates(migration: MigrationPlan) -> bool:
+    return any(isinstance(action, CreateCollection) for action in migration.actions)
+
+
+def moves(migration: MigrationPlan) -> bool:
+    return any(isinstance(action, LoadRecords | ReconcileRecords) for action in migration.actions)
+
+
+def reconciles(migration: MigrationPlan) -> bool:
+    return any(isinstance(action, ReconcileRecords) for action in migration.actions)
+
+
+def prunes(migration: MigrationPlan) -> bool:
+    return any(isinstance(action, ReconcileRecords) and action.prune for action in migration.actions)
+
+
+def indexes(migration: MigrationPlan) -> bool:
+    return any(isinstance(action, BuildIndex) for action in migration.actions)
+
+
+def records_line(migration: MigrationPlan) -> str:
+    """Return what happens to the records of one migration."""
+    if not moves(migration):
+        return ""
+    rows = rows_of(migration)
+    shown = "an unknown number" if rows is None else number(rows)
+    if not reconciles(migration):
+        return f"{shown} to load"
+    return f"{shown} to compare with {number(sum(migration.target_counts.values()))} in the target"
+
+
+def data_line(migration: MigrationPlan) -> str:
+    """Return what `plan --data` counted."""
+    if (data := migration.data) is None:
+        return ""
+    parts = ((data.matching, "equal"), (data.mismatched, "different"), (data.missing, "missing"), (data.extra, "extra"))
+    return " · ".join(f"{number(n)} {what}" for n, what in parts)
+
+
+def fidelity_item(fidelity: Fidelity) -> str:
+    """Return one field: `page int`, `created text -> datetime`."""
+    same = fidelity.source == fidelity.target
+    text = f"{fidelity.field} {fidelity.source}" if same else f"{fidelity.field} {fidelity.source} -> {fidelity.target}"
+    return f"{text} ({fidelity.note})" if fidelity.note else text
+
+
+def fidelity_verdict(migration: MigrationPlan) -> str:
+    lossy = sum(not each.lossless for each in migration.fidelity)
+    what = f"{lossy} not lossless" if lossy else "all lossless"
+    return f"{what} ({number(migration.sampled)} sampled)"
+
+
+def needs(plan: Plan) -> list[str]:
+    """Return the estimate: space, then time and its basis; nothing where nothing is done."""
+    working = [each for each in plan.migrations if each.actions or each.verify]
+    loading = [each for each in working if moves(each)]
+    indexing = [each for each in working if indexes(each)]
+    space = []
+    if loading:
+        space.append(f"{_at_least(each.estimate.disk_bytes for each in loading)} on disk")
+    if indexing:
+        memory = [each.estimate.index_memory_bytes for each in indexing]  # one index after the other
+        known = [each for each in memory if each is not None]
+        space.append(f"{size(max(known) if known else None)} of memory for the index")
+    times = []
+    if loading:
+        times.append(f"load {_seconds(each.estimate.load_s for each in loading)}")
+    if indexing:
+        times.append(f"index {_seconds(each.estimate.index_s for each in indexing)}")
+    if loading or any(each.verify for each in working):
+        times.append(f"proof {_seconds(each.estimate.verify_s for each in working)}")
+    basis = "; ".join(dict.fromkeys(each.estimate.basis for each in working if each.estimate.basis))
+    lines = [" · ".join(space), ", then ".join(times) + (f" ({basis})" if basis and times else "")]
+    return [line for line in lines if line]
+
+
+def guards(plan: Plan) -> str:
+    if any(prunes(each) for each in plan.migrations):
+        return "`prune` deletes records that only the target has; no collection is destroyed"
+    return "nothing destroyed"
+
+
+def apply_command(plan: Plan, saved_as: str | None) -> str:
+    """Return what to type next: a saved plan carries its spec, environment and variables."""
+    return command("apply", saved_as) if saved_as else command("apply", *options(plan))
+
+
+def options(plan: Plan) -> list[str]:
+    """Return the flags with which another command works on the same."""
+    words = [] if plan.spec_file == "vecmig.yaml" else ["-f", plan.spec_file]
+    words += [] if plan.environment == "default" else ["-e", plan.environment]
+    for name, value in plan.variables.items():
+        words += ["--var", f"{name}={value}"]
+    for name in plan.only:
+        words += ["--only", name]
+    return words
+
+
+def command(*words: str) -> str:
+    return shlex.join(("vecmig", *words))
+
+
+def _records(n: int | None) -> str:
+    return "an unknown number of records" if n is None else quantity(n, "record")
+
+
+def _at_least(values: Iterable[int | None]) -> str:
+    every = list(values)
+    known = [each for each in every if each is not None]
+    return size(None) if not known else size(sum(known)) + (" or more" if len(known) < len(every) else "")
+
+
+def _seconds(values: Iterable[float | None]) -> str:
+    every = list(values)
+    known = [each for each in every if each is not None]
+    return duration(None) if not known else duration(sum(known)) + (" or more" if len(known) < len(every) else "")

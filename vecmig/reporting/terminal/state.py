@@ -1,0 +1,158 @@
+"""What was done, as text: the end of an apply, the status of an environment, its whole state, the list of states."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vecmig.model.plan import LoadRecords, ReconcileRecords
+from vecmig.model.report import Report
+from vecmig.model.state import Applied, State
+from vecmig.reporting.escape import visible
+from vecmig.reporting.outcome import Outcome, verdict_of
+from vecmig.reporting.quantities import duration, number, quantity, rate
+from vecmig.reporting.summary import total
+from vecmig.reporting.terminal.ink import Colour, document, headline, ink, labelled, wrapped
+
+MOST_EVENTS = 10
+_SHADES: dict[str, Colour] = {"passed": "green", "failed": "red", "unknown": "yellow"}
+
+
+class ListedState(Protocol):
+    """One line of `state list`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def environment(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def state(self) -> State | None: ...
+    @property
+    def problem(self) -> str: ...
+
+
+def outcome_text(outcome: Outcome, next_command: str = "", colour: bool = False, width: int = 100) -> str:
+    """Return what an apply did; `next_command` is what to type now."""
+    parts = [f"{quantity(outcome.written, 'record')} written"]
+    if outcome.created:
+        parts.insert(0, f"{number(outcome.created)} created")
+    if outcome.deleted:
+        parts.append(f"{number(outcome.deleted)} deleted")
+    parts.append(f"{number(outcome.quarantined)} quarantined")
+    left, right = headline(
+        "Applied: " + ", ".join(parts),
+        f"{outcome.name} · {outcome.environment} · serial {number(outcome.serial)}",
+        width,
+    )
+    lines = [ink(left, "bold", colour) + ink(right, "dim", colour), ""]
+    if outcome.resumed:
+        lines += labelled("Resumed", "an earlier run of this plan; what it had done is counted", width)
+    lines += labelled("Took", duration(outcome.seconds), width)
+    if outcome.quarantined:
+        where = ", ".join(outcome.quarantine_files)
+        lines += labelled(
+            "Put aside", quantity(outcome.quarantined, "record") + (f" in {where}" if where else ""), width
+        )
+    if outcome.reports:
+        said = verdict_of(outcome.reports)
+        lines.append(f"Verified    {ink({'unknown': 'could not decide'}.get(said, said), _SHADES[said], colour)}")
+    if next_command:
+        lines.append(f"Next        {ink(visible(next_command), 'bold', colour)}")
+    return document(lines)
+
+
+def status_text(
+    name: str, environment: str, state: State | None, holder: str = "", colour: bool = False, width: int = 100
+) -> str:
+    """Return where an environment stands. `holder`: who works on it now, or ""."""
+    serial = f" · serial {number(state.serial)}" if state else ""
+    left, right = headline(_standing(state, bool(holder)), f"{name} · {environment}{serial}", width)
+    lines = [ink(left, "bold", colour) + ink(right, "dim", colour)]
+    if holder:
+        lines += ["", *labelled("Running", holder, width)]
+    if state is None:
+        return document(lines)
+    if state.plan is not None:
+        lines += ["", *_unfinished(state, width)]
+    if state.applied:
+        lines.append("")
+    for migration, applied in sorted(state.applied.items()):
+        lines += _applied(migration, applied, colour, width)
+    return document(lines)
+
+
+def state_text(state: State, path: str, colour: bool = False, width: int = 100) -> str:
+    """Return all that a state holds but for its checkpoints, which are summed up."""
+    lines = status_text(state.name, state.environment, state, "", colour, width).splitlines()
+    lines += ["", *labelled("File", path, width), *labelled("Lineage", state.lineage, width)]
+    lines += labelled("Written by", f"vecmig {state.vecmig_version or 'unknown'}", width)
+    for resource in state.resources:
+        owned = f"mark {resource.mark}" if resource.mark else "adopted"
+        lines += labelled(
+            "Resource", f"{resource.target}: {resource.label}, {owned}, since {resource.created_at}", width
+        )
+    for used in state.plans[-MOST_EVENTS:]:
+        lines += labelled("Plan", f"{used.id[:12]}  {used.result} {used.at}", width)
+    for event in state.history[-MOST_EVENTS:]:
+        lines += labelled("History", f"{event.at}  serial {number(event.serial)}  {event.what}", width)
+    return document(lines)
+
+
+def states_text(found: Sequence[ListedState], width: int = 100) -> str:
+    """Return a line for each state, and what is wrong with those that cannot be read."""
+    if not found:
+        return "No states here: nothing has been applied yet.\n"
+    lines = []
+    for each in found:
+        name = visible(f"{each.name} · {each.environment}")
+        if each.state is None:
+            lines += wrapped(each.problem, width, f"{name:<32}  ! ", "    ")
+        else:
+            lines.append(
+                f"{name:<32}  {visible(f'serial {number(each.state.serial)} · {_standing(each.state, False)}')}"
+            )
+    return document(lines)
+
+
+def _standing(state: State | None, running: bool) -> str:
+    if running:
+        return "Running"
+    if state is None:
+        return "Nothing applied yet"
+    if state.plan is not None:
+        return "Unfinished"
+    if not state.applied:
+        return "Nothing applied yet"
+    reports = [each.report for each in state.applied.values() if each.report]
+    known: list[Report] = [report for report in reports if report]
+    if len(known) < len(state.applied):
+        return "Applied, not verified"
+    return {"passed": "Applied and verified", "failed": "Applied, verification FAILED"}.get(
+        verdict_of(known), "Applied, verification could not decide"
+    )
+
+
+def _unfinished(state: State, width: int) -> list[str]:
+    assert state.plan is not None
+    actions = state.plan.actions
+    expected = total(a.rows for a in actions if isinstance(a, LoadRecords | ReconcileRecords))
+    rows = sum(each.rows for each in state.checkpoints)
+    of = f" of {number(expected)}" if expected is not None else ""
+    text = (
+        f"plan {state.plan.id[:12]} of {state.plan.created_at}: {number(state.done)} of "
+        f"{quantity(len(actions), 'action')} done, {number(rows)}{of} records written; `vecmig apply` goes on with it"
+    )
+    return labelled("Unfinished", text, width)
+
+
+def _applied(migration: str, applied: Applied, colour: bool, width: int) -> list[str]:
+    said = applied.report.verdict if applied.report else "unknown"
+    verified = {"passed": "verified", "failed": "verification FAILED"}.get(said, "not shown to be right")
+    text = f"{quantity(applied.rows, 'record')} written, applied {applied.at}"
+    if applied.rejected:
+        text += f", {number(len(applied.rejected))} quarantined"
+    if applied.rows_per_s:
+        text += f", {rate(applied.rows_per_s)}"
+    lines = wrapped(text, width - 24, "", "")
+    head = f"{visible(migration):<20}  {ink(f'{verified:<21}', _SHADES[said], colour)} "
+    return [head + lines[0], *(" " * 44 + line for line in lines[1:])]
