@@ -17,8 +17,9 @@ from vecmig.execution.apply import apply as run_actions
 from vecmig.execution.local import LocalExecutor
 from vecmig.migration import Endpoint, Migration, Project
 from vecmig.model.batch import RecordBatch, concat
+from vecmig.model.collection import Collection
 from vecmig.model.observed import Observed
-from vecmig.model.plan import MigrationPlan, Plan
+from vecmig.model.plan import CreateCollection, Plan
 from vecmig.model.report import Report
 from vecmig.model.state import State
 from vecmig.planning.plan import plan_migration, schema_digest
@@ -121,7 +122,7 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
     if saved is not None:
         _check(saved, project, state)
     unfinished = state.plan if state else None
-    if state and unfinished and saved in (None, unfinished) and _still_holds(unfinished, project, only):
+    if state and unfinished and saved in (None, unfinished) and _still_holds(unfinished, state, project, only):
         return Run(unfinished, state, resumed=True)
     if saved is None and project.protected:
         raise GuardError(
@@ -148,6 +149,67 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Iterat
         f"{each.name} {each.report.verdict}" for each in _reported(state, run.plan) if each.report
     )
     store.save(state.finished(now()).with_event(what, now()))
+
+
+def _check(saved: Plan, project: Project, state: State | None) -> None:
+    """Raise StalePlanError, with every reason, if a saved plan is not for here and now."""
+    reasons = []
+    if (saved.name, saved.environment) != (project.name, project.environment):
+        reasons.append(f"it is for {saved.name} in {saved.environment}, this is {project.name} in {project.environment}")
+    if saved.spec_digest != project.digest:
+        reasons.append("the spec or a variable changed since")
+    used = next((each for each in state.plans if each.id == saved.id), None) if state else None
+    goes_on = bool(state and state.plan and state.plan.id == saved.id)
+    if used and not goes_on:
+        reasons.append(f"it was applied on {used.at}")
+    elif state and not goes_on:
+        if state.lineage != saved.lineage:
+            reasons.append("it belongs to another state: another one was begun, or the state was replaced")
+        elif state.serial != saved.serial:
+            reasons.append(f"another run changed the state since (serial {saved.serial} -> {state.serial})")
+    elif not state and saved.serial:
+        reasons.append("its state is gone")
+    if not reasons and not goes_on:
+        reasons += _schemas_moved(saved, project)
+    if reasons:
+        lines = "\n".join(f"  - {reason}" for reason in reasons)
+        raise StalePlanError(f"the plan is stale, and nothing was changed\n{lines}\n  Plan again, and apply that")
+
+
+def _schemas_moved(plan: Plan, project: Project) -> list[str]:
+    migrations = {migration.name: migration for migration in project.migrations}
+    moved = []
+    for planned in plan.migrations:
+        migration = migrations[planned.name]
+        for endpoint, digest in zip((migration.source, migration.target), planned.schema_digests, strict=True):
+            if schema_digest(_described(endpoint)) != digest:
+                moved.append(f"{planned.name}: the schema of {endpoint.label} changed since")
+    return moved
+
+
+def _still_holds(plan: Plan, state: State, project: Project, only: Sequence[str]) -> bool:
+    """Return whether an unfinished plan can go on: spec and schemas are those it was made from, or that it made."""
+    if plan.spec_digest != project.digest or (only and tuple(only) != plan.only):
+        return False
+    migrations = {migration.name: migration for migration in project.migrations}
+    for planned in plan.migrations:
+        migration = migrations[planned.name]
+        if schema_digest(_described(migration.source)) != planned.schema_digests[0]:
+            return False
+        target = _described(migration.target)
+        create = next((each for each in planned.actions if isinstance(each, CreateCollection)), None)
+        if schema_digest(target) == planned.schema_digests[1]:
+            # as it was planned: fine, unless it was made by then and is gone again
+            if create and state.done > plan.actions.index(create):
+                return False
+        elif not (create and target and create.collection.agrees_with(target)):
+            return False
+    return True
+
+
+def _described(endpoint: Endpoint) -> Collection | None:
+    with closing(endpoint.open_source()) as source:
+        return source.describe(endpoint.options.collection)
 
 
 def _sample(source: Source, name: str) -> RecordBatch:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -74,3 +75,8 @@ def _log(settings: Settings) -> None:
     )
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("vecmig").setLevel(level)
+
+
+def width() -> int:
+    """Return the columns to write for: those of the terminal, within what is pleasant to read."""
+    return max(60, min(120, shutil.get_terminal_size((100, 24)).columns))

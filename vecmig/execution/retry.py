@@ -29,7 +29,7 @@ def retrying(stop: Event, patience_s: float = PATIENCE_S) -> Retrying:
     """Return a caller that repeats a call after TransientError, with back-off and jitter, until `stop` is set."""
     return Retrying(
         retry=retry_if_exception_type(TransientError),
-        wait=wait_exponential_jitter(initial=0.2, max=10, jitter=0.5),
+        wait=wait_exponential_jitter(multiplier=0.2, max=10, jitter=0.5),
         stop=stop_after_delay(patience_s) | stop_when_event_set(stop),
         sleep=sleep_using_event(stop),
         before_sleep=_say,

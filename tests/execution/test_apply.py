@@ -1,0 +1,309 @@
+"""The apply loop over the memory connector: crashes, resumes, errors, limits."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from msgspec.structs import replace
+
+from vecmig.connectors.memory import MemoryConnector, MemoryOptions
+from vecmig.errors import BadRecordError, ConnectorError, GuardError, Stopped, TransientError
+from vecmig.execution.apply import apply
+from vecmig.execution.local import LocalExecutor
+from vecmig.migration import Endpoint, Migration
+from vecmig.model.batch import Key, RecordBatch, Rejected
+from vecmig.model.digest import digest_of
+from vecmig.model.filter import parse
+from vecmig.model.observed import Observed
+from vecmig.model.plan import LoadRecords, Plan
+from vecmig.model.record import Digest
+from vecmig.model.settings import Execution, Limits
+from vecmig.model.state import Progress, State
+from vecmig.planning.plan import plan_migration
+from vecmig.protocols import Target
+from vecmig.testing.contract import COLLECTION, COUNTS, KEYS, records
+
+SOURCE = replace(COLLECTION, name="docs", mark=None)
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing handles it."""
+
+
+@dataclass
+class MemoryStore:
+    """A StateStore that dies at its n-th checkpoint, before it kept the state or after."""
+
+    state: State | None = None
+    dies_at: int = 0
+    keeps: bool = True
+
+    def load(self) -> State | None:
+        return self.state
+
+    def save(self, state: State) -> State:
+        self.state = replace(state, serial=state.serial + 1)
+        return self.state
+
+    def checkpoint(self, state: State) -> State:
+        self.dies_at -= 1
+        if self.dies_at != 0 or self.keeps:
+            self.state = state
+        if self.dies_at == 0:
+            raise Killed
+        return state
+
+    def flush(self) -> None: ...
+
+    @contextmanager
+    def lock(self, timeout_s: float) -> Iterator[None]:
+        yield
+
+
+@dataclass
+class World:
+    """A source of ten records in two namespaces, read two at a time, and an empty target."""
+
+    name: str
+    directory: Path
+    migration: Migration = field(init=False)
+    limits: Limits = Limits()
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        source = MemoryOptions("docs", database=self.name + "/source", page_rows=2)
+        target = MemoryOptions("kb", database=self.name + "/target")
+        self.migration = Migration("m", Endpoint("s", "memory", source), Endpoint("t", "memory", target))
+        self.source.create(SOURCE)
+        self.source.upsert("docs", records(KEYS))
+
+    @property
+    def source(self) -> Target:
+        return self.migration.source.options.open()  # type: ignore[return-value]
+
+    @property
+    def target(self) -> Target:
+        return self.migration.target.options.open()  # type: ignore[return-value]
+
+    def change(self, **changes: Any) -> None:
+        self.migration = with_changes(self.migration, **changes)
+
+    def plan(self) -> Plan:
+        parts = tuple(self.source.partitions("docs", 1 if self.migration.limit else 2))
+        observed = Observed(SOURCE, COUNTS, self.source.fingerprint("docs"), None, parts)
+        planned = plan_migration(self.migration, observed, Observed(None, {}), None, "vecmig:n/e:l")
+        return Plan("n", "e", "f", "d", {}, (), "l", 0, (planned,), "now", "0")
+
+    def apply(self, plan: Plan, store: MemoryStore, stop: Event | None = None) -> list[Progress]:
+        executor = LocalExecutor(
+            {"m": self.migration}, Execution(self.workers), self.limits, self.directory / "bad", stop or Event()
+        )
+        state = store.load() or State("n", "e", "l")
+        events = apply(
+            plan, migrations={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t"
+        )
+        return [event for event in events if isinstance(event, Progress)]
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
+    return World(request.node.nodeid, tmp_path)
+
+
+def test_every_record_arrives_and_the_checkpoints_add_up_to_the_source(world: World) -> None:
+    store = MemoryStore()
+    world.apply(world.plan(), store)
+    assert store.state
+    assert world.target.count("kb") == COUNTS
+    assert digest_of(world.target.fetch("kb", KEYS)) == digest_of(records(KEYS))
+    assert sum((each.digest for each in store.state.checkpoints), Digest()) == digest_of(records(KEYS))
+    assert sum(each.rows for each in store.state.checkpoints) == len(KEYS)
+    assert store.state.applied["m"].source_fingerprint == world.source.fingerprint("docs")
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("dies_at", [1, 2, 3, 4, 5])
+def test_a_crash_around_a_checkpoint_loses_and_doubles_no_record(world: World, dies_at: int, keeps: bool) -> None:
+    plan, store = world.plan(), MemoryStore(dies_at=dies_at, keeps=keeps)
+    with pytest.raises(Killed):
+        world.apply(plan, store)
+    world.apply(plan, store)
+    assert store.state
+    assert digest_of(world.target.fetch("kb", KEYS)) == digest_of(records(KEYS))
+    assert sum((each.digest for each in store.state.checkpoints), Digest()) == digest_of(records(KEYS))
+    assert sum(each.rows for each in store.state.checkpoints) == len(KEYS)
+
+
+def test_a_resume_reads_only_what_is_not_acknowledged(world: World) -> None:
+    plan, store = world.plan(), MemoryStore(dies_at=4, keeps=True)
+    with pytest.raises(Killed):
+        world.apply(plan, store)
+    again = world.apply(plan, store)
+    assert 0 < sum(progress.read for progress in again) < len(KEYS)
+
+
+def test_another_plan_does_not_take_what_this_one_did_for_done(world: World) -> None:
+    plan, store = world.plan(), MemoryStore()
+    world.apply(plan, store)
+    world.target.drop("kb")
+    world.apply(replace(plan, created_at="later"), store)
+    assert world.target.count("kb") == COUNTS
+
+
+def test_stop_ends_after_the_batch_at_hand_and_a_second_run_goes_on(world: World) -> None:
+    plan, store, stop = world.plan(), MemoryStore(), Event()
+    stop.set()
+    with pytest.raises(Stopped, match="again"):
+        world.apply(plan, store, stop)
+    assert sum(world.target.count("kb").values()) < len(KEYS)
+    world.apply(plan, store)
+    assert world.target.count("kb") == COUNTS
+
+
+def bad_vectors() -> RecordBatch:
+    vectors = np.ones((10, 4))
+    vectors[3, 1] = np.nan
+    return records(KEYS, vectors=vectors.tolist())
+
+
+class Leaky(MemoryOptions, frozen=True):
+    """A source that holds what a store should not: memory refuses NaN, foreign files do not."""
+
+    def open(self) -> "MemoryConnector":
+        return LeakyConnector(self, super().open().database)
+
+
+class LeakyConnector(MemoryConnector):
+    def _batch(self, collection: str, keys: Sequence[Any], vectors: Sequence[str] | None) -> RecordBatch:
+        batch, bad = super()._batch(collection, keys, vectors), bad_vectors()
+        rows = [KEYS.index(key) for key in batch.keys]
+        return batch.replace("vector:", bad.take(rows).table.column("vector:"))
+
+
+def leak(world: World) -> None:
+    options = world.migration.source.options
+    assert isinstance(options, MemoryOptions)
+    leaky = Leaky(options.collection, options.database, options.page_rows)
+    world.change(source=with_changes(world.migration.source, options=leaky))
+
+
+def test_a_bad_record_ends_the_run_by_default_and_is_named(world: World) -> None:
+    leak(world)
+    with pytest.raises(BadRecordError, match=r"record 'd' in namespace 'one'.*NaN.*on_bad_record"):
+        world.apply(world.plan(), MemoryStore())
+
+
+def test_a_bad_record_can_be_put_aside_whole_with_its_reason(world: World) -> None:
+    leak(world)
+    world.change(on_bad_record="quarantine")
+    store = MemoryStore()
+    world.apply(world.plan(), store)
+    assert store.state
+    assert world.target.count("kb") == {"one": 4, "two": 5}
+    (rejected,) = store.state.applied["m"].rejected
+    assert rejected.key == KEYS[3]
+    (file,) = (world.directory / "bad").glob("*.parquet")
+    (row,) = pq.read_table(file).to_pylist()
+    assert (row["id"], row["reason"]) == ("d", "the vector holds NaN or infinity")
+
+
+def test_a_crash_does_not_count_a_bad_record_twice(world: World) -> None:
+    leak(world)
+    world.change(on_bad_record="quarantine")
+    for dies_at in range(1, 6):
+        world.target.drop("kb")
+        plan, store = world.plan(), MemoryStore(dies_at=dies_at, keeps=False)
+        with pytest.raises(Killed):
+            world.apply(plan, store)
+        world.apply(plan, store)
+        assert store.state
+        assert len(store.state.applied["m"].rejected) == 1
+        assert len(list((world.directory / "bad").glob("*.parquet"))) == 1
+
+
+def test_too_many_bad_records_stop_the_run(world: World) -> None:
+    leak(world)
+    world.change(on_bad_record="quarantine")
+    world.limits = Limits(max_quarantined=0)
+    with pytest.raises(GuardError, match="max_quarantined"):
+        world.apply(world.plan(), MemoryStore())
+
+
+class Shaky(MemoryOptions, frozen=True):
+    """A store that fails once for each batch, after it stored it."""
+
+    error: type[ConnectorError] = TransientError
+
+    def open(self) -> "MemoryConnector":
+        return ShakyConnector(self, super().open().database)
+
+
+class ShakyConnector(MemoryConnector):
+    def upsert(self, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        assert isinstance(self.options, Shaky)
+        result = super().upsert(collection, batch)
+        failed = _failed.setdefault(self.options.database, set())
+        if batch.keys[0] not in failed:
+            failed.add(batch.keys[0])
+            raise self.options.error("the connection was lost after the write")
+        return result
+
+
+_failed: dict[str, set[Key]] = {}  # by database: the batches, by their first key, that have failed once
+
+
+def shake(world: World, error: type[ConnectorError]) -> None:
+    options = world.migration.target.options
+    assert isinstance(options, MemoryOptions)
+    shaky = Shaky(options.collection, options.database, options.page_rows, error)
+    world.change(target=with_changes(world.migration.target, options=shaky))
+
+
+def test_a_transient_error_is_tried_again_and_nothing_is_doubled(world: World) -> None:
+    shake(world, TransientError)
+    store = MemoryStore()
+    world.apply(world.plan(), store)
+    assert store.state
+    assert world.target.count("kb") == COUNTS
+    assert sum(each.rows for each in store.state.checkpoints) == len(KEYS)
+
+
+def test_an_unknown_error_is_final_and_what_was_acknowledged_is_kept(world: World) -> None:
+    shake(world, ConnectorError)
+    store = MemoryStore()
+    with pytest.raises(ConnectorError, match="lost after the write"):
+        world.apply(world.plan(), store)
+    assert store.state
+    assert store.state.done == 1, "the collection was created, the load is not done"
+
+
+def test_a_limit_takes_the_first_records_that_pass_also_after_a_crash(world: World) -> None:
+    world.change(where=parse({"lang": "en"}), limit=3)
+    plan, store = world.plan(), MemoryStore(dies_at=2, keeps=True)
+    with pytest.raises(Killed):
+        world.apply(plan, store)
+    world.apply(plan, store)
+    assert [str(key) for key in world.target.fetch("kb", KEYS).keys] == [str(KEYS[n]) for n in (0, 1, 5)]
+
+
+def test_a_source_may_be_empty(world: World) -> None:
+    world.source.delete("docs", KEYS)
+    store = MemoryStore()
+    world.apply(world.plan(), store)
+    assert world.target.count("kb") == {}
+
+
+def test_partitions_are_those_of_the_plan(world: World) -> None:
+    plan = world.plan()
+    (load,) = (action for action in plan.actions if isinstance(action, LoadRecords))
+    store = MemoryStore()
+    world.apply(plan, store)
+    assert store.state
+    assert {each.partition for each in store.state.checkpoints} <= set(load.partitions)

@@ -1,0 +1,73 @@
+"""plan and show."""
+
+import sys
+from contextlib import suppress
+
+import click
+
+from vecmig.cli.project import project_of, read_plan, store_of, write_plan
+from vecmig.cli.settings import Settings, global_options, width
+from vecmig.model.plan import Plan
+from vecmig.reporting.json import plan_json, reports_json
+from vecmig.reporting.markdown import plan_markdown
+from vecmig.reporting.terminal.plan import plan_text
+from vecmig.reporting.terminal.report import report_text
+from vecmig.reporting.terminal.state import status_text
+
+CHANGES = 2
+
+
+@click.command()
+@click.option("--out", metavar="FILE", help="Save the plan for `vecmig apply FILE`.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
+@click.option("--data", is_flag=True, help="Compare every record, and count what differs.")
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+@global_options
+def plan(settings: Settings, out: str | None, detailed_exitcode: bool, data: bool, form: str) -> int:
+    """Show what apply would do, and what it takes. Writes nothing to either side, and takes no lock."""
+    from vecmig.workflow import make_plan
+
+    project = project_of(settings)
+    state = store_of(project, "plan").load()
+    made = make_plan(project, state, settings.only, data=data)
+    if out:
+        write_plan(made, out)
+    _print(made, "json" if settings.as_json else form, settings, out, project.protected)
+    if state and state.plan:
+        click.echo(
+            "\nAn apply was left unfinished: `vecmig apply` goes on with its plan where it still holds.", err=True
+        )
+    return CHANGES if detailed_exitcode and not made.empty else 0
+
+
+@click.command()
+@click.argument("plan_file", required=False, metavar="[PLAN]")
+@click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+@global_options
+def show(settings: Settings, plan_file: str | None, form: str) -> None:
+    """Show a saved plan or, without one, the last run and its verification."""
+    form = "json" if settings.as_json else form
+    if plan_file:
+        _print(read_plan(plan_file), form, settings, plan_file, protected=False)
+        return
+    project = project_of(settings)
+    state = store_of(project, "show").load()
+    reports = [each.report for each in state.applied.values() if each.report] if state else []
+    if form == "json":
+        click.echo(reports_json(reports), nl=False)
+        return
+    click.echo(status_text(project.name, project.environment, state, "", settings.colour, width()), nl=False)
+    for report in reports:
+        click.echo("\n" + report_text(report, bool(settings.verbose), settings.colour, width()), nl=False)
+
+
+def _print(plan: Plan, form: str, settings: Settings, saved_as: str | None, protected: bool) -> None:
+    if form == "json":
+        click.echo(plan_json(plan), nl=False)
+    elif form == "markdown":
+        click.echo(plan_markdown(plan), nl=False)
+    else:
+        text = plan_text(plan, bool(settings.verbose), settings.colour, width(), saved_as, protected)
+        click.echo(text, nl=False)
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()

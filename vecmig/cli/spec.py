@@ -1,0 +1,124 @@
+"""init, validate, inspect and schema: the commands around the file."""
+
+import json
+from pathlib import Path
+
+import click
+
+from vecmig.cli.project import project_of
+from vecmig.cli.settings import Settings, global_options
+from vecmig.errors import Problem, SpecError
+
+
+@click.command()
+@click.option("--name", metavar="NAME", help="Name of the spec.  [default: that of the directory]")
+@global_options
+def init(settings: Settings, name: str | None) -> None:
+    """Write a first spec to edit: from a snapshot into a PostgreSQL in this directory."""
+    from vecmig.spec.write import scaffold
+
+    path = Path(settings.file)
+    text = scaffold(name or path.absolute().parent.name)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise SpecError(Problem(f"{path} exists already", hint="name another with -f, or edit that one")) from None
+    except OSError as error:
+        raise SpecError(Problem(f"cannot write {path}: {error.strerror}")) from error
+    click.echo(f"Wrote {path}. Edit it, then: vecmig validate, vecmig plan")
+
+
+@click.command()
+@global_options
+def validate(settings: Settings) -> None:
+    """Check the spec without any connection: every problem at once, each with its place."""
+    try:
+        project = project_of(settings)
+    except SpecError as error:
+        if settings.as_json:
+            problems = [
+                {
+                    "message": each.message,
+                    "hint": each.hint,
+                    "file": each.position.file if each.position else None,
+                    "line": each.position.line if each.position else None,
+                    "column": each.position.column if each.position else None,
+                }
+                for each in error.problems
+            ]
+            click.echo(json.dumps({"format_version": 1, "valid": False, "problems": problems}, indent=2))
+        raise
+    if settings.as_json:
+        click.echo(json.dumps({"format_version": 1, "valid": True, "notes": project.notes}, indent=2))
+        return
+    for note in project.notes:
+        click.echo(f"note: {note}")
+    names = ", ".join(migration.name for migration in project.migrations) or "no migrations"
+    click.echo(f"{project.file} is valid: {project.name} in {project.environment}, {names}")
+
+
+@click.command()
+@click.argument("type_name", metavar="TYPE")
+@click.argument("options", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--as-source", is_flag=True, help="Write it as a source, not as an adopted target.")
+@click.option("--name", metavar="NAME", default="inspected", show_default=True, help="Name of the spec.")
+@global_options
+def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_source: bool, name: str) -> None:
+    """Read a live collection and write the spec that describes it.
+
+    For example: vecmig inspect pgvector 'dsn={{ env.DATABASE_URL }}' table=kb_chunks
+    """
+    from vecmig.spec.write import options_of, write
+    from vecmig.workflow import inspect as look
+
+    given = {}
+    for each in options:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise SpecError(Problem(f"inspect takes KEY=VALUE, not {each!r}", hint="such as table=kb_chunks"))
+        given[key] = value
+    opened = options_of(type_name, given)
+    text = write(name, type_name, given, look(type_name, opened), as_source)
+    if "file" not in settings.given:
+        click.echo(text, nl=False)
+        return
+    try:
+        with open(settings.file, "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise SpecError(Problem(f"cannot write {settings.file}: {error.strerror}")) from error
+    click.echo(f"Wrote {settings.file}.")
+
+
+@click.command()
+@click.option(
+    "--of", "kind", default="spec", show_default=True, metavar="KIND", help="spec, plan, report, outcome, state."
+)
+@click.option("--check", metavar="FILE", help="Exit with 1 where FILE differs from the schema of specs.")
+@click.option("--out", metavar="FILE", help="Write it to FILE.")
+@global_options
+def schema(settings: Settings, kind: str, check: str | None, out: str | None) -> int:
+    """Print the JSON Schema of specs, or of the documents that --json prints."""
+    text = _schema(kind)
+    if check:
+        if Path(check).read_text(encoding="utf-8") != text:
+            raise click.ClickException(f"{check} is not the schema of this version: vecmig schema --out {check}")
+        click.echo(f"{check} is up to date")
+    elif out:
+        Path(out).write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+    return 0
+
+
+def _schema(kind: str) -> str:
+    if kind == "spec":
+        from vecmig.spec.schema import published
+
+        return json.dumps(published(), indent=2, ensure_ascii=False) + "\n"
+    from vecmig.reporting.json import schema_json, schemas
+
+    if kind not in schemas():
+        raise SpecError(Problem(f"there is no schema of {kind!r}", hint=f"one of spec, {', '.join(schemas())}"))
+    return schema_json(kind)
