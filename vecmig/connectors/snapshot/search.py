@@ -1,0 +1,68 @@
+"""Exact search: every vector is compared, page by page; only the k nearest so far are held."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmig.errors import UnsupportedError
+from vecmig.model.batch import RecordBatch
+from vecmig.model.collection import Metric, VectorField
+from vecmig.model.filter import matches
+from vecmig.model.metadata import loads
+from vecmig.model.record import Key
+from vecmig.protocols import Hits, Search
+
+
+def nearest(pages: Iterable[RecordBatch], field: VectorField, search: Search) -> list[Hits]:
+    """Return one Hits for each query. Of equal distances the one read first comes first."""
+    if field.kind == "sparse":
+        raise UnsupportedError(f"a snapshot cannot search sparse vectors ({field.name!r})")
+    count = len(search.queries)
+    distances = np.empty((count, 0), np.float32)
+    keys: list[list[Key]] = [[] for _ in range(count)]
+    for page in pages:
+        found = _chosen(page, search)
+        rows, vectors = found.present_vectors(search.vector)
+        if not len(rows):
+            continue
+        here = distances_of(field.metric, search.queries, vectors)
+        both = np.concatenate([distances, here], axis=1)
+        best = both.argsort(axis=1, kind="stable")[:, : search.k]
+        kept = distances.shape[1]
+        names = found.take(rows).table
+        ids, namespaces = names.column("id"), names.column("namespace")
+        for query, row in enumerate(best.tolist()):
+            keys[query] = [
+                keys[query][n] if n < kept else Key(namespaces[n - kept].as_py(), ids[n - kept].as_py()) for n in row
+            ]
+        distances = np.take_along_axis(both, best, axis=1)
+    return [Hits(each, row) for each, row in zip(keys, distances, strict=True)]
+
+
+def distances_of(metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (q, n) distances of queries (q, d) and vectors (n, d), as `Hits` defines them."""
+    if metric == "l1":
+        return np.stack([np.abs(vectors - query).sum(axis=1, dtype=np.float32) for query in queries])
+    if metric == "l2":
+        # in doubles, for the difference of large squares loses what matters; |a - b|² = |a|² + |b|² - 2ab
+        a, b = queries.astype(np.float64), vectors.astype(np.float64)
+        squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
+        return np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+    products = queries @ vectors.T
+    if metric == "cosine":
+        norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
+        result: NDArray[np.float32] = 1 - products / np.maximum(norms, np.finfo(np.float32).tiny)  # of 0: distance 1
+        return result
+    return -products
+
+
+def _chosen(page: RecordBatch, search: Search) -> RecordBatch:
+    """Return the records of the namespace that pass the filter."""
+    inside = [n for n, name in enumerate(page.strings("namespace")) if name == search.namespace]
+    if len(inside) < len(page):
+        page = page.take(inside)
+    if search.filter is None:
+        return page
+    metadata = page.bytes_of("metadata")
+    return page.take([n for n, text in enumerate(metadata) if matches(search.filter, loads(text))])
