@@ -3,7 +3,8 @@
 import re
 
 _BROKEN = "<!-- -->"  # splits a text where it is read as a mention, an issue or an address; shows nothing
-_ACTIVE = re.compile(r"([\\`*_{}\[\]()+\-.!|~^$:=])")  # `-` and the like only matter at the start of a line
+_ACTIVE = re.compile(r"([\\`*_\[\]|~$])")
+_LEADING = re.compile(r"^(\s*\d*)([#+\-=:.)])")  # what makes a heading, a list or a line of a table
 _FENCE = re.compile(r"`+")
 
 
@@ -46,7 +47,8 @@ def _plain(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _ACTIVE.sub(r"\\\1", text)
     text = re.sub(r"([@#])(?=\w)", rf"\1{_BROKEN}", text)
-    return re.sub(r"(www|https?|ftp|mailto)(?=\\[.:])", rf"\1{_BROKEN}", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=\w)(://)|(?<=www)(\.)", rf"{_BROKEN}\1\2", text, flags=re.IGNORECASE)
+    return _LEADING.sub(r"\1\\\2", text)
 
 
 def _json_escape(each: str) -> str:
