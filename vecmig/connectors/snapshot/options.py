@@ -53,7 +53,10 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     metric: Annotated[Metric, Meta(description="Metric of the vectors in files made by others.")] = "cosine"
     part_mib: Annotated[int, Meta(ge=1, le=64, description="Most MiB of records in a file that is written.")] = 16
-    page_rows: Annotated[int | None, Meta(ge=1, description="Records a page; absent: about 8 MB of them.")] = None
+    page_rows: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Records a page; absent: about 8 MB of them.", examples=[5000]),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.remote and urlsplit(self.path).password:
