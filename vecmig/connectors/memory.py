@@ -6,7 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,8 @@ _databases: dict[str, dict[str, Stored]] = {}  # by name: connections to one rea
 
 class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """Collections that live as long as the process: for tests, and as the reference of connectors."""
+
+    published: ClassVar[bool] = False  # not in schema.json
 
     collection: Annotated[str, Meta(description="Name of the collection.", examples=["docs"])]
     database: Annotated[str, Meta(description="Name of the dict that holds it.", examples=["test"])] = "default"
