@@ -3,7 +3,7 @@
 import re
 
 _BROKEN = "<!-- -->"  # splits a text where it is read as a mention, an issue or an address; shows nothing
-_ACTIVE = re.compile(r"([\\`*_\[\]|~$])")
+_ACTIVE = re.compile(r"([\\`*_\[\]~$])")
 _LEADING = re.compile(r"^(\s*\d*)([#+\-=:.)])")  # what makes a heading, a list or a line of a table
 _FENCE = re.compile(r"`+")
 
@@ -34,13 +34,18 @@ def markdown(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return `text` as a code span of Markdown that nothing in it can end; fit for a cell of a table."""
-    shown = visible(text).replace("|", "\\|")
+    """Return `text` as a code span of Markdown that nothing in it can end."""
+    shown = visible(text)
     if not shown.strip():
         return "` `"
     fence = "`" * (max(map(len, _FENCE.findall(shown)), default=0) + 1)
     pad = " " if shown.startswith(("`", " ")) or shown.endswith(("`", " ")) else ""
     return f"{fence}{pad}{shown}{pad}{fence}"
+
+
+def cell(marked: str) -> str:
+    """Return what is Markdown already so that it stays in one cell of a table, in code as well."""
+    return marked.replace("|", "\\|")
 
 
 def _plain(text: str) -> str:

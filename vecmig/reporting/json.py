@@ -61,12 +61,9 @@ def schema_json(name: str) -> str:
 
 
 def _schema(name: str, kind: type[Struct]) -> dict[str, Any]:
-    schema = msgspec.json.schema(kind)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"vecmig {name}",
-        **schema,
-    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"vecmig {name}"}
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | msgspec.json.schema(kind)))
+    return schema  # as JSON has it: no tuples
 
 
 def _text(document: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from vecmig.model.plan import MigrationPlan, Plan
 from vecmig.model.report import Report, SearchCheck
-from vecmig.reporting.escape import code, markdown
+from vecmig.reporting.escape import cell, code, markdown
 from vecmig.reporting.quantities import duration, interval, number, quantity
 from vecmig.reporting.summary import (
     apply_command,
@@ -135,7 +135,7 @@ def _searches(checks: Sequence[SearchCheck]) -> Iterable[str]:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * len(head)
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    yield from (f"| {' | '.join(map(cell, row))} |" for row in rows)
 
 
 def _where(*parts: str) -> str:

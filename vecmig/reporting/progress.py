@@ -65,7 +65,7 @@ class Tracker:
     @property
     def moving(self) -> bool:
         """True for a stage that goes through records."""
-        return self.stage.rows is not None or self.done > 0
+        return self.stage.name in ("load", "reconcile") or self.done > self.stage.done
 
     def facts(self) -> str:
         """Return `12,000 of 20,000 records, 60 %, 4,000/s, 2 s left, 3 rejected`."""
@@ -191,13 +191,14 @@ def _lines(stream: TextIO, every_s: float) -> Iterator[Show]:
 def _bars(stream: TextIO, colour: bool) -> Iterator[Show]:
     # only here: it costs more than all of `vecmig --help` may
     from rich.console import Console
-    from rich.progress import BarColumn, TaskID, TextColumn
+    from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     console = Console(file=stream, no_color=not colour, highlight=False, markup=False, emoji=False)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
+        TimeElapsedColumn(),
         TextColumn("{task.fields[facts]}", markup=False),
     )
     with Bars(*columns, console=console, refresh_per_second=8) as bars:

@@ -77,17 +77,18 @@ def _risks(plan: Plan, verbose: bool, colour: bool, width: int) -> list[str]:
 
 def _migrations(plan: Plan, verbose: bool, colour: bool, width: int) -> list[str]:
     if not verbose and len(plan.migrations) > MOST_IN_FULL:
-        lines = [line for each in plan.migrations for line in _brief(each, colour)]
+        lines = [line for each in plan.migrations for line in _brief(each, colour, width)]
         return cut(lines, MOST_MIGRATIONS, "migrations")
     return [line for each in plan.migrations for line in _full(each, len(plan.migrations) > 1, verbose, colour, width)]
 
 
-def _head(migration: MigrationPlan, name: str, colour: bool) -> str:
+def _head(migration: MigrationPlan, name: str, colour: bool, width: int) -> str:
     symbol, shade = _symbol(migration)
     namespaces = len(migration.source_counts)
     origin = f"from {migration.source}" + (f" ({number(namespaces)} namespaces)" if namespaces > 1 else "")
     left = visible(f"{symbol} {migration.target}")
-    return ink(f"{left:<43}", shade, colour) + visible(f"  {origin}" + (f" · {name}" if name else ""))
+    right = visible(f"  {origin}" + (f" · {name}" if name else ""))
+    return ink(left.ljust(min(43, width - len(right))), shade, colour) + right
 
 
 def _symbol(migration: MigrationPlan) -> tuple[str, Colour]:
@@ -96,14 +97,14 @@ def _symbol(migration: MigrationPlan) -> tuple[str, Colour]:
     return ("~", "yellow") if migration.actions or migration.verify else ("=", "dim")
 
 
-def _brief(migration: MigrationPlan, colour: bool) -> Iterable[str]:
+def _brief(migration: MigrationPlan, colour: bool, width: int) -> Iterable[str]:
     idle = "verify again" if migration.verify else "no changes"
     what = records_line(migration) or "; ".join(migration.changes) or idle
-    yield _head(migration, migration.name, colour) + visible(f": {what}")
+    yield _head(migration, migration.name, colour, width) + visible(f": {what}")
 
 
 def _full(migration: MigrationPlan, several: bool, verbose: bool, colour: bool, width: int) -> list[str]:
-    lines = [_head(migration, migration.name if several else "", colour)]
+    lines = [_head(migration, migration.name if several else "", colour, width)]
 
     def add(label: str, text: str) -> None:
         if text:
