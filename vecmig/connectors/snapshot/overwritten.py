@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vecmig.model.batch import RecordBatch
 from vecmig.model.digest import key_hashes
+from vecmig.model.keytable import key_table
 
 ROUND_KEYS = 1 << 21  # keys held at once, about 100 MB with what sorting needs
 
@@ -38,64 +39,41 @@ def overwritten(files: Sequence[Keys]) -> tuple[dict[str, NDArray[np.int64]], Co
     counts: Counter[str] = Counter()
     for turn in range(rounds):
         low, high = (np.uint64((2**64 - 1) * n // rounds) for n in (turn, turn + 1))
-        last = turn == rounds - 1
-        index = _Index([_Hashed(n, file, low, high, last) for n, file in enumerate(files) if file.new])
+        inside = _Range(low, high, last=turn == rounds - 1)
+        new = [(n, _hashes(file, inside)) for n, file in enumerate(files) if file.new]
+        keys = np.concatenate([*(hashes for _, hashes in new), np.empty((0, 2), np.uint64)])
+        orders = np.repeat([n for n, _ in new], [len(hashes) for _, hashes in new]).astype(np.int64)
+        table, rows, _ = key_table(keys, orders)
+        latest = np.append(orders[rows], -1)  # the last file that holds each key; -1 for a key that is not there
         for n, file in enumerate(files):
             if file.deletion:
                 continue
             for first, page in file.pages():
                 hashes = key_hashes(page)
-                mine = _within(hashes, low, high, last)
-                rows = np.flatnonzero(mine)
-                lost = rows[index.latest(hashes[rows]) > n]
+                mine = np.flatnonzero(inside.of(hashes))
+                lost = mine[latest[table.find(hashes[mine])] > n]
                 if len(lost):
                     dead.setdefault(file.name, []).append(lost + first)
-                alive = np.setdiff1d(rows, lost, assume_unique=True)
+                alive = np.setdiff1d(mine, lost, assume_unique=True)
                 counts.update(page.take(alive).strings("namespace"))
     return {name: np.sort(np.concatenate(rows)) for name, rows in dead.items()}, counts
 
 
 @dataclass(frozen=True, slots=True)
-class _Hashed:
-    order: int
-    file: Keys
+class _Range:
+    """A part of all hashes."""
+
     low: np.uint64
     high: np.uint64
-    last: bool
+    last: bool  # without an upper end
 
-    def hashes(self) -> NDArray[np.uint64]:
-        """Return the (n, 2) hashes of the file's keys that belong to this round."""
-        pages = [key_hashes(page) for _, page in self.file.pages()]
-        found = np.concatenate(pages) if pages else np.empty((0, 2), np.uint64)
-        return found[_within(found, self.low, self.high, self.last)]
-
-
-class _Index:
-    """The last file that each key is in."""
-
-    def __init__(self, files: Sequence[_Hashed]) -> None:
-        hashes = [file.hashes() for file in files]
-        keys = np.concatenate([*hashes, np.empty((0, 2), np.uint64)])
-        orders = np.repeat([file.order for file in files], [len(each) for each in hashes]).astype(np.int64)
-        by = np.lexsort((orders, keys[:, 1], keys[:, 0]))
-        keys, orders = keys[by], orders[by]
-        keep = np.ones(len(keys), bool)
-        keep[:-1] = (keys[1:] != keys[:-1]).any(axis=1)  # the last of equal keys is the one of the last file
-        self.high, self.low, self.orders = keys[keep, 0].copy(), keys[keep, 1].copy(), orders[keep]
-
-    def latest(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return (n,) the order of the last file with each key, or -1."""
-        result = np.full(len(hashes), -1, np.int64)
-        if not len(self.high):
-            return result
-        at = np.searchsorted(self.high, hashes[:, 0])
-        for step in range(2):  # two keys may share the first half of their hashes; three will not before 10**12 keys
-            here = np.minimum(at + step, len(self.high) - 1)
-            same = (self.high[here] == hashes[:, 0]) & (self.low[here] == hashes[:, 1])
-            result[same] = self.orders[here[same]]
-        return result
+    def of(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return (n,) whether hashes (n, 2) lie in it."""
+        inside: NDArray[np.bool_] = (hashes[:, 0] >= self.low) & ((hashes[:, 0] < self.high) | self.last)
+        return inside
 
 
-def _within(hashes: NDArray[np.uint64], low: np.uint64, high: np.uint64, last: bool) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = (hashes[:, 0] >= low) & ((hashes[:, 0] < high) | last)
-    return inside
+def _hashes(file: Keys, inside: _Range) -> NDArray[np.uint64]:
+    pages = [key_hashes(page) for _, page in file.pages()]
+    found = np.concatenate([*pages, np.empty((0, 2), np.uint64)])
+    return found[inside.of(found)]

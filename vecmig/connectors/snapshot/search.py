@@ -43,18 +43,18 @@ def nearest(pages: Iterable[RecordBatch], field: VectorField, search: Search) ->
 def distances_of(metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the (q, n) distances of queries (q, d) and vectors (n, d), as `Hits` defines them."""
     if metric == "l1":
-        return np.stack([np.abs(vectors - query).sum(axis=1, dtype=np.float32) for query in queries])
-    if metric == "l2":
+        distances = np.stack([np.abs(vectors - query).sum(axis=1, dtype=np.float32) for query in queries])
+    elif metric == "l2":
         # in doubles, for the difference of large squares loses what matters; |a - b|² = |a|² + |b|² - 2ab
         a, b = queries.astype(np.float64), vectors.astype(np.float64)
         squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
-        return np.sqrt(np.maximum(squares, 0)).astype(np.float32)
-    products = queries @ vectors.T
-    if metric == "cosine":
-        norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
-        result: NDArray[np.float32] = 1 - products / np.maximum(norms, np.finfo(np.float32).tiny)  # of 0: distance 1
-        return result
-    return -products
+        distances = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+    else:
+        distances = -queries @ vectors.T
+        if metric == "cosine":
+            norms = np.linalg.norm(queries, axis=1)[:, None] * np.linalg.norm(vectors, axis=1)
+            distances = 1 + distances / np.maximum(norms, np.finfo(np.float32).tiny)  # of a zero vector: 1
+    return distances
 
 
 def _chosen(page: RecordBatch, search: Search) -> RecordBatch:

@@ -1,0 +1,82 @@
+"""What reconcile writes and deletes, found by the same two passes as `compare`."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmig.comparison.compare import table_of
+from vecmig.comparison.reading import Side, Watch, control, streamed
+from vecmig.comparison.rounds import ROUND_ROWS, begun, differing, found_in, named, planned
+from vecmig.comparison.tally import tallies
+from vecmig.model.batch import RecordBatch
+from vecmig.model.keytable import key_table
+from vecmig.model.record import Key
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """Comes first, once: records that are equal already, for their whole bucket is."""
+
+    equal: int
+    rows: int  # of the source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changed:
+    """Records of the source that the target is to get; their keys differ from each other."""
+
+    batch: RecordBatch
+    missing: NDArray[np.bool_]  # (n,) True: the target has no such key; False: it has another record under it
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Keys that only the target has."""
+
+    keys: tuple[Key, ...]
+
+
+def differences(
+    source: Side,
+    target: Side,
+    *,
+    namespaces: Collection[str] | None = None,
+    excluded: Collection[Key] = (),
+    watch: Watch | None = None,
+    stop: Event | None = None,
+    round_rows: int = ROUND_ROWS,
+    extra_keys: int = 10_000,
+) -> Iterator[Compared | Changed | Extra]:
+    """Yield what the target lacks or holds otherwise, then what only it has; round by round.
+
+    Parameters as in `compare`, but `namespaces` None never means more than the source holds: where it is empty, nothing
+    is extra. What was yielded may be written before the next is asked for: a round's records are read before.
+    At most `extra_keys` keys come at once.
+    """
+    shared = control(stop, watch)
+    out = table_of(excluded)
+    of_source, of_target, written = tallies(source, target, shared, namespaces, out, None)
+    if namespaces is None:
+        written = frozenset(of_source.namespaces)
+    differs = differing(of_source, of_target)
+    yield Compared(int(of_source.counts[~differs].sum()), of_source.rows)
+    for buckets in planned(differs, of_target.counts, round_rows):
+        this = begun(target, buckets, written, shared)
+
+        def changed(page: RecordBatch) -> Changed | None:
+            found = found_in(this, page, out)  # noqa: B023  # used up before the next round begins
+            if found is None:
+                return None
+            _, rows, _ = key_table(found.keys)  # of a key that a page holds twice, the last
+            rows = np.sort(rows[~found.same[rows]])
+            if not len(rows):
+                return None
+            return Changed(found.batch.take(rows), found.position[rows] < 0)
+
+        yield from streamed(source, changed, shared)
+        keys = named(target, key_table(this.table.hashes[this.extra])[0], shared)
+        for start in range(0, len(keys), extra_keys):
+            yield Extra(tuple(keys[start : start + extra_keys]))

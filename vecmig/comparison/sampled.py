@@ -1,0 +1,131 @@
+"""A comparison of some records only, chosen by the hash of their key."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import closing
+from threading import Event
+
+import numpy as np
+
+from vecmig.comparison.compare import SHOWN, Comparison, table_of
+from vecmig.comparison.reading import Control, Side, Watch, control, spread
+from vecmig.comparison.sampler import Sampler
+from vecmig.comparison.tally import namespace_counts, without
+from vecmig.model.batch import RecordBatch, concat
+from vecmig.model.digest import key_hashes, record_hashes
+from vecmig.model.keytable import KeyTable, key_table
+from vecmig.model.record import Key
+
+
+def compare_sample(
+    source: Side,
+    target: Side,
+    size: int,
+    *,
+    namespaces: Collection[str] | None = None,
+    excluded: Collection[Key] = (),
+    watch: Watch | None = None,
+    stop: Event | None = None,
+) -> Comparison:
+    """Compare `size` records of the source with what the target has under their keys; the rest is `unknown`.
+
+    The source's keys are all read, without vectors. `extra` is what the target's count exceeds the source's by, in the
+    namespaces compared (as in `compare`): all that can be known without reading the target.
+    """
+    shared = control(stop, watch)
+    sampler = Sampler(size)
+    expected = counted(source, excluded, shared, sampler)
+    actual = stored_counts(target, expected, namespaces)
+    chosen = sampler.records()
+    rows = sum(expected.values())
+    extra = sum(max(0, count - expected.get(namespace, 0)) for namespace, count in actual.items())
+    if chosen is None:
+        return Comparison(0, extra=extra, sample=size, expected=expected, actual=actual)
+    records = materialised(source, chosen, shared)
+    with closing(target.open()) as store:
+        stored = target.fetch(store, records.keys) if target.fetch else store.fetch(target.collection, records.keys)
+    table, at, _ = key_table(key_hashes(stored))
+    position = table.find(key_hashes(records))
+    there = position >= 0
+    same = there.copy()
+    same[there] = (record_hashes(stored)[at][position[there]] == record_hashes(records)[there]).all(axis=1)
+    return Comparison(
+        matching=int(same.sum()),
+        mismatched=int((there & ~same).sum()),
+        missing=int((~there).sum()),
+        extra=extra,
+        unknown=rows - len(records),
+        sample=size,
+        expected=expected,
+        actual=actual,
+        mismatched_keys=tuple(sorted(records.take(np.flatnonzero(there & ~same)).keys)[:SHOWN]),
+        missing_keys=tuple(sorted(records.take(np.flatnonzero(~there)).keys)[:SHOWN]),
+    )
+
+
+def count_only(
+    source: Side,
+    target: Side,
+    *,
+    namespaces: Collection[str] | None = None,
+    excluded: Collection[Key] = (),
+    watch: Watch | None = None,
+    stop: Event | None = None,
+    sampler: Sampler | None = None,
+) -> Comparison:
+    """Compare the numbers of records per namespace; `missing` and `extra` are what they differ by, at least."""
+    expected = counted(source, excluded, control(stop, watch), sampler)
+    actual = stored_counts(target, expected, namespaces)
+    surplus = {name: actual.get(name, 0) - expected.get(name, 0) for name in {*expected, *actual}}
+    return Comparison(
+        0,
+        missing=-sum(min(0, each) for each in surplus.values()),
+        extra=sum(max(0, each) for each in surplus.values()),
+        unknown=sum(expected.values()),
+        sample=0,
+        expected=expected,
+        actual=actual,
+    )
+
+
+def counted(source: Side, excluded: Collection[Key], shared: Control, sampler: Sampler | None) -> dict[str, int]:
+    """Return the expected records per namespace, read without vectors; show them to `sampler`."""
+    out = table_of(excluded)
+
+    def work(pages: Iterator[RecordBatch]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        for each in pages:
+            page, keys = without(each, out)
+            if len(page):
+                counts.update(namespace_counts(page))
+                if sampler is not None:
+                    sampler.add(page, keys)
+        return counts
+
+    return dict(sorted(sum(spread(source, work, shared, vectors=()), Counter()).items()))
+
+
+def stored_counts(target: Side, expected: dict[str, int], namespaces: Collection[str] | None) -> dict[str, int]:
+    """Return the target's records per namespace, in the namespaces compared."""
+    with closing(target.open()) as store:
+        counts = store.count(target.collection)
+    written = frozenset(namespaces if namespaces is not None else expected or counts)
+    return {name: count for name, count in sorted(counts.items()) if name in written and count}
+
+
+def materialised(side: Side, chosen: RecordBatch, shared: Control) -> RecordBatch:
+    """Return the records with the keys of `chosen`, whole. One that cannot be moved after all is left out."""
+    if side.fetch is not None:
+        with closing(side.open()) as source:
+            return side.fetch(source, chosen.keys)
+    table: KeyTable = key_table(key_hashes(chosen))[0]
+
+    def work(pages: Iterator[RecordBatch]) -> list[RecordBatch]:
+        found = ((page, np.flatnonzero(table.has(key_hashes(page)))) for page in pages)
+        return [page.take(rows) for page, rows in found if len(rows)]
+
+    batches = [batch for share in spread(side, work, shared) for batch in share]
+    if not batches:
+        return chosen.slice(0, 0)
+    together = concat(batches)
+    return together.take(np.sort(key_table(key_hashes(together))[1]))
