@@ -27,9 +27,11 @@ from vecmig.reporting.json import (
     schema_json,
     schemas,
     state_json,
+    states_json,
 )
 from vecmig.reporting.markdown import plan_markdown, report_markdown
 from vecmig.reporting.outcome import outcome_of
+from vecmig.storage.file import Found
 
 STATE = State("quickstart", "default", "l").begun(PLAN, "now")
 BAD_PLAN = replace(
@@ -53,8 +55,9 @@ BAD_REPORT = replace(
         ("plan", plan_json(replace(PLAN, migrations=(RECONCILE, UNCHANGED)))),
         ("report", report_json(FAILED)),
         ("reports", reports_json([REPORT, UNDECIDED])),
-        ("outcome", outcome_json(outcome_of(PLAN, STATE, seconds=2, reports=[REPORT]))),
+        ("outcome", outcome_json(outcome_of(PLAN, STATE).after(REPORT))),
         ("state", state_json(STATE)),
+        ("states", states_json([Found("kb", "dev", "p", STATE), Found("kb", "prod", "p", None, "damaged")])),
     ],
 )
 def test_every_document_has_a_format_version_and_agrees_with_its_published_schema(kind: str, text: str) -> None:

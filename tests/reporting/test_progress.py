@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.reporting.examples import HOSTILE, PARTS
+from tests.reporting.examples import HOSTILE, PARTS, REPORT
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor, Progress
 from vecmig.protocols import Event, IndexProgress, Stage
@@ -150,6 +150,13 @@ def test_nothing_is_read_ahead() -> None:
 
     for i, _ in enumerate(watch(counted(), io.StringIO()), 1):
         assert len(read) == i
+
+
+def test_what_is_no_event_passes_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(watch(iter([*EVENTS, REPORT]), live=False))[-1] is REPORT
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("words · create: begun\n")
 
 
 def test_quiet_is_quiet() -> None:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from tests.reporting.examples import EXACT, FAILED, HOSTILE, MIGRATION, PARTS, PLAN, REPORT
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Applied, Cursor, Progress, Resource, State
+from vecmig.protocols import IndexProgress, Stage
 from vecmig.reporting.outcome import outcome_of, verdict_of
 from vecmig.reporting.terminal.state import outcome_text, state_text, states_text, status_text
 
@@ -19,17 +20,20 @@ APPLIED = Applied("p" * 64, "2026-11-23T10:00:00Z", EXACT, EXACT, "c", 20_000, r
 DONE = EMPTY.with_applied("words", APPLIED)
 
 
-def test_the_end_of_an_apply_says_what_was_done_and_what_comes_next() -> None:
-    outcome = outcome_of(
-        PLAN,
-        replace(BEGUN, done=3),
-        seconds=12.4,
-        resumed=True,
-        quarantine_files=("bad.parquet",),
-        reports=(REPORT,),
-    )
-    assert outcome_text(outcome, "vecmig verify") == (
-        "Applied: 1 created, 5,999 records written, 1 quarantined             quickstart · default · serial 3\n"
+def test_the_end_of_an_apply_says_what_all_runs_of_the_plan_did_and_what_comes_next() -> None:
+    outcome = outcome_of(PLAN, BEGUN, resumed=True)
+    for event in (
+        Stage("words", "load", 20_000, 5_999),
+        Progress("words", PARTS[1], Cursor("c"), 14_000, 14_000),
+        Stage("words", "index"),
+        IndexProgress("i", "building index", 0.5),
+        Stage("words", "verify"),
+        REPORT,
+    ):
+        outcome = outcome.after(event)
+    assert (outcome.created, outcome.indexed, outcome.read) == (1, 1, 20_000)
+    assert outcome_text(replace(outcome, seconds=12.4, quarantine_files=("bad.parquet",)), "vecmig verify") == (
+        "Applied: 1 created, 19,999 records written, 1 quarantined            quickstart · default · serial 3\n"
         "\n"
         "Resumed     an earlier run of this plan; what it had done is counted\n"
         "Took        12 s\n"
@@ -39,9 +43,9 @@ def test_the_end_of_an_apply_says_what_was_done_and_what_comes_next() -> None:
     )
 
 
-def test_only_what_is_done_counts() -> None:
-    outcome = outcome_of(PLAN, BEGUN, seconds=1)
-    assert (outcome.created, outcome.indexed, outcome.read, outcome.written) == (1, 0, 6_000, 5_999)
+def test_what_another_plan_left_unfinished_does_not_count() -> None:
+    outcome = outcome_of(replace(PLAN, serial=15), BEGUN)
+    assert (outcome.created, outcome.read, outcome.written, outcome.quarantined) == (0, 0, 0, 0)
 
 
 def test_several_reports_are_as_good_as_the_worst_and_none_is_unknown() -> None:
@@ -74,8 +78,8 @@ def test_what_was_applied_but_not_verified_is_not_called_verified() -> None:
     unverified = DONE.with_applied("more", replace(APPLIED, report=None))
     text = status_text("quickstart", "default", unverified)
     assert text.startswith("Applied, not verified  ")
-    assert "words                 verified              20,000 records written, applied 2026-11-23T10:00:00Z" in text
-    assert "more                  not shown to be right 20,000 records written" in text
+    assert "words                 verified              20,000 records, applied 2026-11-23T10:00:00Z" in text
+    assert "more                  not shown to be right 20,000 records, applied" in text
     failed = DONE.with_applied("words", replace(APPLIED, report=FAILED))
     assert status_text("quickstart", "default", failed).startswith("Applied, verification FAILED  ")
 
@@ -113,14 +117,12 @@ def test_nothing_from_data_reaches_the_terminal_as_a_command() -> None:
         .with_resource(Resource(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE))
         .with_event(HOSTILE, HOSTILE)
     )
-    outcome = outcome_of(
-        replace(plan, name=HOSTILE, environment=HOSTILE), state, seconds=1, quarantine_files=(HOSTILE,)
-    )
+    outcome = outcome_of(replace(plan, name=HOSTILE, environment=HOSTILE), state)
     found = SimpleNamespace(name=HOSTILE, environment=HOSTILE, path=HOSTILE, state=None, problem=HOSTILE)
     text = (
         state_text(state, HOSTILE)
         + status_text(HOSTILE, HOSTILE, state, HOSTILE)
-        + outcome_text(replace(outcome, quarantined=1), HOSTILE)
+        + outcome_text(replace(outcome, quarantined=1, quarantine_files=(HOSTILE,)), HOSTILE)
         + states_text([found])
     )
     assert all(line.isprintable() for line in text.split("\n"))

@@ -11,6 +11,7 @@ from vecmig.model.report import REPORT_FORMAT, Report, Verdict
 from vecmig.model.state import State
 from vecmig.reporting.escape import json_visible
 from vecmig.reporting.outcome import Outcome, verdict_of
+from vecmig.reporting.states import ListedState, standing
 
 
 class Reports(Struct, frozen=True):
@@ -21,12 +22,29 @@ class Reports(Struct, frozen=True):
     format_version: int = REPORT_FORMAT
 
 
+class StateEntry(Struct, frozen=True):
+    name: str
+    environment: str
+    path: str
+    serial: int | None  # None: it cannot be read, see `problem`
+    standing: str
+    problem: str
+
+
+class States(Struct, frozen=True):
+    """What `state list --json` prints."""
+
+    states: tuple[StateEntry, ...]
+    format_version: int = 1
+
+
 _DOCUMENTS: dict[str, type[Struct]] = {
     "plan": Plan,
     "report": Report,
     "reports": Reports,
     "outcome": Outcome,
     "state": State,
+    "states": States,
 }
 
 
@@ -48,6 +66,21 @@ def outcome_json(outcome: Outcome) -> str:
 
 def state_json(state: State) -> str:
     return _text(state)
+
+
+def states_json(found: Sequence[ListedState]) -> str:
+    entries = (
+        StateEntry(
+            each.name,
+            each.environment,
+            each.path,
+            each.state.serial if each.state else None,
+            standing(each.state) if each.state else "Cannot be read",
+            each.problem,
+        )
+        for each in found
+    )
+    return _text(States(tuple(entries)))
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -1,12 +1,14 @@
-"""What an apply did, counted from its plan and the checkpoints in its state."""
+"""What an apply did, counted from the state it began with and the events of its run."""
 
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from vecmig.model.plan import BuildIndex, CreateCollection, Plan
 from vecmig.model.report import Report, Verdict
-from vecmig.model.state import State
+from vecmig.model.state import Progress, State
+from vecmig.protocols import Stage
 
 OUTCOME_FORMAT = 1
 
@@ -23,38 +25,49 @@ class Outcome(Struct, frozen=True):
     deleted: int
     quarantined: int
     indexed: int
-    seconds: float  # of this run
+    seconds: float = 0.0  # of this run
     resumed: bool = False
     quarantine_files: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
     format_version: int = OUTCOME_FORMAT
 
+    def after(self, event: object) -> "Outcome":
+        """Return the outcome with one more event counted; what counts nothing changes nothing."""
+        match event:
+            case Stage(name="create"):
+                return replace(self, created=self.created + 1)
+            case Stage(name="index"):
+                return replace(self, indexed=self.indexed + 1)
+            case Progress():
+                return replace(
+                    self,
+                    read=self.read + event.read,
+                    written=self.written + event.rows,
+                    deleted=self.deleted + event.deleted,
+                    quarantined=self.quarantined + len(event.rejected),
+                )
+            case Report():
+                return replace(self, reports=(*self.reports, event))
+            case _:
+                return self
 
-def outcome_of(
-    plan: Plan,
-    state: State,
-    *,
-    seconds: float,
-    resumed: bool = False,
-    quarantine_files: Sequence[str] = (),
-    reports: Sequence[Report] = (),
-) -> Outcome:
-    """Return what was done. `state`: after the last action, before `finished`, for that forgets the checkpoints."""
-    done = plan.actions[: state.done]
+
+def outcome_of(plan: Plan, state: State, resumed: bool = False) -> Outcome:
+    """Return what earlier runs of this plan did. `state`: as it is before the run, whose events are counted by `after`."""
+    same = state.plan is not None and state.plan.id == plan.id
+    done = plan.actions[: state.done] if same else ()
+    checkpoints = state.checkpoints if same else ()
     return Outcome(
         name=plan.name,
         environment=plan.environment,
         serial=state.serial,
         created=sum(isinstance(action, CreateCollection) for action in done),
-        read=sum(each.read for each in state.checkpoints),
-        written=sum(each.rows for each in state.checkpoints),
-        deleted=sum(each.deleted for each in state.checkpoints),
-        quarantined=sum(len(each.rejected) for each in state.checkpoints),
+        read=sum(each.read for each in checkpoints),
+        written=sum(each.rows for each in checkpoints),
+        deleted=sum(each.deleted for each in checkpoints),
+        quarantined=sum(len(each.rejected) for each in checkpoints),
         indexed=sum(isinstance(action, BuildIndex) for action in done),
-        seconds=seconds,
         resumed=resumed,
-        quarantine_files=tuple(quarantine_files),
-        reports=tuple(reports),
     )
 
 

@@ -1,20 +1,22 @@
 """Live progress: events pass through and are shown on the way, on a terminal as bars, elsewhere as lines."""
 
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from vecmig.model.state import Progress
-from vecmig.protocols import Event, IndexProgress, Stage
+from vecmig.protocols import IndexProgress, Stage
 from vecmig.reporting.escape import visible
 from vecmig.reporting.quantities import duration, number, quantity, rate
 
 EVERY_S = 30.0
 WINDOW_S = 30.0  # the speed shown is that of the last half minute
+T = TypeVar("T")
 Clock = Callable[[], float]
 Show = Callable[["Tracker", str], None]  # what happened: begun, moved, done or stopped
 
@@ -109,18 +111,25 @@ class Tracker:
 
 
 def watch(
-    events: Iterator[Event],
-    stream: TextIO,
+    events: Iterator[T],
+    stream: TextIO | None = None,
     *,
+    live: bool | None = None,
     quiet: bool = False,
     colour: bool = True,
     every_s: float = EVERY_S,
     clock: Clock = time.monotonic,
-) -> Iterator[Event]:
-    """Yield the events as they come and show them on `stream`; closing it closes `events`."""
+) -> Iterator[T]:
+    """Yield everything as it comes and show the events (Stage, Progress, IndexProgress) on `stream`.
+
+    Closing it closes `events`. `stream`: stderr; `live`: with bars that are drawn anew, where it is a terminal.
+    """
+    stream = stream or sys.stderr
+    if live is None:
+        live = stream.isatty()
     if quiet:
         display: AbstractContextManager[Show] = _silence()
-    elif stream.isatty() and os.environ.get("TERM") != "dumb":
+    elif live and os.environ.get("TERM") != "dumb":
         display = _bars(stream, colour)
     else:
         display = _lines(stream, every_s)
@@ -128,7 +137,7 @@ def watch(
         yield from _shown(events, show, clock)
 
 
-def _shown(events: Iterator[Event], show: Show, clock: Clock) -> Iterator[Event]:
+def _shown(events: Iterator[T], show: Show, clock: Clock) -> Iterator[T]:
     tracker: Tracker | None = None
     finished = False
     try:
@@ -138,7 +147,7 @@ def _shown(events: Iterator[Event], show: Show, clock: Clock) -> Iterator[Event]
                     show(tracker, "done")
                 tracker = Tracker(event, clock)
                 show(tracker, "begun")
-            elif tracker:
+            elif tracker and isinstance(event, Progress | IndexProgress):
                 tracker.take(event)
                 show(tracker, "moved")
             yield event

@@ -1,34 +1,18 @@
 """What was done, as text: the end of an apply, the status of an environment, its whole state, the list of states."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from vecmig.model.plan import LoadRecords, ReconcileRecords
-from vecmig.model.report import Report
 from vecmig.model.state import Applied, State
 from vecmig.reporting.escape import visible
 from vecmig.reporting.outcome import Outcome, verdict_of
 from vecmig.reporting.quantities import duration, number, quantity, rate
+from vecmig.reporting.states import ListedState, standing
 from vecmig.reporting.summary import total
 from vecmig.reporting.terminal.ink import Colour, document, headline, ink, labelled, wrapped
 
 MOST_EVENTS = 10
 _SHADES: dict[str, Colour] = {"passed": "green", "failed": "red", "unknown": "yellow"}
-
-
-class ListedState(Protocol):
-    """One line of `state list`."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def environment(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-    @property
-    def state(self) -> State | None: ...
-    @property
-    def problem(self) -> str: ...
 
 
 def outcome_text(outcome: Outcome, next_command: str = "", colour: bool = False, width: int = 100) -> str:
@@ -66,7 +50,7 @@ def status_text(
 ) -> str:
     """Return where an environment stands. `holder`: who works on it now, or ""."""
     serial = f" · serial {number(state.serial)}" if state else ""
-    left, right = headline(_standing(state, bool(holder)), f"{name} · {environment}{serial}", width)
+    left, right = headline(standing(state, bool(holder)), f"{name} · {environment}{serial}", width)
     lines = [ink(left, "bold", colour) + ink(right, "dim", colour)]
     if holder:
         lines += ["", *labelled("Running", holder, width)]
@@ -109,27 +93,9 @@ def states_text(found: Sequence[ListedState], width: int = 100) -> str:
             lines += wrapped(each.problem, width, f"{name:<32}  ! ", "    ")
         else:
             lines.append(
-                f"{name:<32}  {visible(f'serial {number(each.state.serial)} · {_standing(each.state, False)}')}"
+                f"{name:<32}  {visible(f'serial {number(each.state.serial)} · {standing(each.state, False)}')}"
             )
     return document(lines)
-
-
-def _standing(state: State | None, running: bool) -> str:
-    if running:
-        return "Running"
-    if state is None:
-        return "Nothing applied yet"
-    if state.plan is not None:
-        return "Unfinished"
-    if not state.applied:
-        return "Nothing applied yet"
-    reports = [each.report for each in state.applied.values() if each.report]
-    known: list[Report] = [report for report in reports if report]
-    if len(known) < len(state.applied):
-        return "Applied, not verified"
-    return {"passed": "Applied and verified", "failed": "Applied, verification FAILED"}.get(
-        verdict_of(known), "Applied, verification could not decide"
-    )
 
 
 def _unfinished(state: State, width: int) -> list[str]:
@@ -148,7 +114,7 @@ def _unfinished(state: State, width: int) -> list[str]:
 def _applied(migration: str, applied: Applied, colour: bool, width: int) -> list[str]:
     said = applied.report.verdict if applied.report else "unknown"
     verified = {"passed": "verified", "failed": "verification FAILED"}.get(said, "not shown to be right")
-    text = f"{quantity(applied.rows, 'record')} written, applied {applied.at}"
+    text = f"{quantity(applied.rows, 'record')}, applied {applied.at}"
     if applied.rejected:
         text += f", {number(len(applied.rejected))} quarantined"
     if applied.rows_per_s:
