@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -148,7 +148,8 @@ class ConnectorOptions(Protocol):
     """What the spec says of one endpoint: a frozen, picklable msgspec.Struct, and its fragment of the schema.
 
     Its module must not import the vendor's client, so that `validate` is fast and works without it. The attributes
-    `page_rows` (records a page, so that tests can put cursors to work) and `type_name` are not keys of the spec.
+    `page_rows` (records a page, so that tests can put cursors to work) and `type_name` are not keys of the spec. A class
+    attribute `published = False` keeps a connector that is for tests only out of schema.json.
     """
 
     @property
@@ -175,8 +176,8 @@ class ConnectorOptions(Protocol):
 
 
 class Executor(Protocol):
-    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Progress]:
-        """Go on from the state's checkpoints; yield after each acknowledged batch."""
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress]:
+        """Go on from the state's checkpoints; yield Progress after each acknowledged batch."""
 
 
 class StateStore(Protocol):
@@ -205,6 +206,7 @@ class Stage(Struct, frozen=True):
     name: str  # create, load, reconcile, index, verify
     rows: int | None = None  # expected
     done: int = 0  # of them finished by an earlier run
+    counted: Callable[[], int] | None = None  # records gone through so far, where no Progress tells
 
 
 Event = Stage | Progress | IndexProgress

@@ -6,8 +6,8 @@ from contextlib import closing
 from typing import assert_never
 
 from vecmig.migration import Migration
-from vecmig.model.plan import Action, BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
-from vecmig.model.state import Applied, Resource, State
+from vecmig.model.plan import BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
+from vecmig.model.state import Applied, Progress, Resource, State
 from vecmig.planning.plan import conversion_digest
 from vecmig.protocols import Event, Executor, Stage, StateStore
 
@@ -24,21 +24,23 @@ def apply(
     state = store.save(state.begun(plan, now()))
     speeds: dict[str, float] = {}
     for action in plan.actions[state.done :]:
-        yield _stage(action, state)
         target = migrations[action.migration].target
         match action:
             case CreateCollection():
+                yield Stage(action.migration, "create")
                 with closing(target.open_target()) as connection:
                     connection.create(action.collection)
             case LoadRecords() | ReconcileRecords():
                 started, rows = time.monotonic(), 0
-                for progress in executor.run(action, state):
-                    state = store.checkpoint(state.with_progress(progress))
-                    rows += progress.rows
-                    yield progress
+                for event in executor.run(action, state):
+                    if isinstance(event, Progress):
+                        state = store.checkpoint(state.with_progress(event))
+                        rows += event.rows
+                    yield event
                 if isinstance(action, LoadRecords) and rows:
                     speeds[action.migration] = rows / max(time.monotonic() - started, 1e-3)
             case BuildIndex():
+                yield Stage(action.migration, "index")
                 with closing(target.open_target()) as connection:
                     yield from connection.build_index(action.collection)
             case _:
@@ -49,21 +51,6 @@ def apply(
             migration = migrations[planned.name]
             state = _recorded(state, plan, planned, migration, speeds.get(planned.name), now())
     store.save(state)
-
-
-def _stage(action: Action, state: State) -> Stage:
-    match action:
-        case CreateCollection():
-            return Stage(action.migration, "create")
-        case LoadRecords():
-            done = sum(each.rows for each in state.checkpoints_of(action.migration))
-            return Stage(action.migration, "load", action.rows, done)
-        case ReconcileRecords():
-            return Stage(action.migration, "reconcile", action.rows)
-        case BuildIndex():
-            return Stage(action.migration, "index")
-        case _:
-            assert_never(action)
 
 
 def _recorded(

@@ -8,13 +8,13 @@ from vecmig.conversion.convert import Converted, each_converted
 from vecmig.errors import BadRecordError, Stopped
 from vecmig.execution.prefetch import prefetched
 from vecmig.execution.quarantine import Quarantine
-from vecmig.execution.retry import Throttle, read_on, retrying
 from vecmig.model.batch import RecordBatch, Rejected
 from vecmig.model.digest import digest_of
 from vecmig.model.plan import LoadRecords, Partition
 from vecmig.model.record import Digest
 from vecmig.model.state import Checkpoint, Cursor, Progress
 from vecmig.protocols import Source, Target
+from vecmig.retry import Throttle, read_on, retrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def copy(source: Source, target: Target, load: LoadRecords, at: Checkpoint, tool
         if tools.stop.is_set():
             return
         converted = each.converted
-        put_aside(converted.bad, converted.rejected, load, at.partition, each.cursor, tools)
+        put_aside(converted.bad, converted.rejected, load.migration, at.partition, each.cursor, tools)
         rejected = write(target, load.target, converted.batch, tools)
         digest = each.digest
         if rejected:
             kept, bad = split(converted.batch, rejected)
-            put_aside(bad, rejected, load, at.partition, each.cursor, tools)
+            put_aside(bad, rejected, load.migration, at.partition, each.cursor, tools)
             digest = digest_of(kept)
         # in this order a crash repeats the batch, which upsert makes harmless; in the other it would skip it
         yield Progress(
@@ -70,7 +70,7 @@ def write(target: Target, collection: str, batch: RecordBatch, tools: Tools) -> 
 
 
 def put_aside(
-    bad: RecordBatch, rejected: Sequence[Rejected], load: LoadRecords, part: Partition, cursor: str, tools: Tools
+    bad: RecordBatch, rejected: Sequence[Rejected], migration: str, part: Partition, cursor: str, tools: Tools
 ) -> None:
     """Quarantine bad records. Raises BadRecordError, which names the first, where the spec does not allow that."""
     if not rejected:
@@ -78,10 +78,10 @@ def put_aside(
     if tools.quarantine is None:
         more = f" ({len(rejected) - 1:,} more in the same batch)" if len(rejected) > 1 else ""
         raise BadRecordError(
-            f"{load.migration}: record {rejected[0].key} cannot be moved: {rejected[0].reason}{more}. "
+            f"{migration}: record {rejected[0].key} cannot be moved: {rejected[0].reason}{more}. "
             "Mend it in the source, or say `on_bad_record: quarantine` in the migration, and run again: it goes on here"
         )
-    tools.quarantine.put(load.migration, part, cursor, bad, rejected)
+    tools.quarantine.put(migration, part, cursor, bad, rejected)
 
 
 def split(batch: RecordBatch, rejected: Sequence[Rejected]) -> tuple[RecordBatch, RecordBatch]:

@@ -9,15 +9,17 @@ from pathlib import Path
 from queue import Queue
 from threading import Event
 
+from vecmig.comparison.sides import Count
 from vecmig.errors import GuardError
 from vecmig.execution.copy import Tools, check_stop, copy
 from vecmig.execution.quarantine import Quarantine
 from vecmig.execution.reconcile import reconcile
-from vecmig.execution.retry import Throttle
 from vecmig.migration import Migration
 from vecmig.model.plan import LoadRecords, ReconcileRecords
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
+from vecmig.protocols import Stage
+from vecmig.retry import Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class LocalExecutor:
     quarantine: Path
     stop: Event = field(default_factory=Event)  # set: end after the batches at hand
 
-    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Progress]:
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress]:
         """Yield after each acknowledged batch. Raises Stopped once all workers have ended after `stop`."""
         migration = self.migrations[action.migration]
         quarantines = migration.on_bad_record == "quarantine"
@@ -42,8 +44,12 @@ class LocalExecutor:
         )
         rejected = sum(len(each.rejected) for each in state.checkpoints)
         if isinstance(action, ReconcileRecords):
-            steps = reconcile(migration, action, self.execution.workers, tools)
+            count = Count()
+            yield Stage(action.migration, "reconcile", action.rows, counted=count)
+            steps = reconcile(migration, action, self.execution.workers, tools, count)
         else:
+            done = sum(each.read for each in state.checkpoints_of(action.migration))
+            yield Stage(action.migration, "load", action.rows, done)
             steps = self._load(migration, action, state, tools)
         for progress in steps:
             rejected += len(progress.rejected)

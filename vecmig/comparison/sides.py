@@ -1,0 +1,75 @@
+"""The two sides of a migration, as what is expected in the target and what is there."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from threading import Event, Lock
+
+from vecmig.comparison.reading import Side
+from vecmig.conversion.convert import Converted, convert, each_converted
+from vecmig.migration import Migration
+from vecmig.model.batch import RecordBatch
+from vecmig.model.plan import Conversion, Partition
+from vecmig.model.record import Key
+from vecmig.model.state import Cursor
+from vecmig.protocols import Source
+from vecmig.retry import read_on, retrying
+
+OnRejected = Callable[[Converted, Partition, Cursor], None]  # a batch some of whose records cannot be moved
+
+
+class Count:
+    """Records gone through, counted by several threads: the `watch` of a comparison."""
+
+    def __init__(self) -> None:
+        self._rows, self._lock = 0, Lock()
+
+    def add(self, side: str, rows: int) -> None:
+        with self._lock:
+            self._rows += rows
+
+    def __call__(self) -> int:
+        return self._rows
+
+
+def source_side(
+    migration: Migration,
+    partitions: Sequence[Partition],
+    conversion: Conversion,
+    workers: int,
+    on_rejected: OnRejected,
+    stop: Event,
+) -> Side:
+    """Return the records that the migration takes, converted. `on_rejected` may be called again in a second pass."""
+    chosen = [rule.source for rule in conversion.vectors] or None
+
+    def pages(source: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
+        read = read_on(source, part, None, () if vectors == () else chosen, retrying(stop))
+        with closing(read):
+            for converted, cursor in each_converted(read, conversion):
+                if converted.rejected:
+                    on_rejected(converted, part, cursor)
+                yield converted.batch
+
+    name = migration.source.options.collection
+
+    def fetch(source: Source, keys: Sequence[Key]) -> RecordBatch:
+        return convert(source.fetch(name, keys), conversion).batch
+
+    by_key = conversion.namespace_from is None and conversion.limit is None
+    return Side(
+        "source", name, migration.source.open_source, tuple(partitions), pages, fetch if by_key else None, workers
+    )
+
+
+def target_side(migration: Migration, workers: int, stop: Event) -> Side:
+    """Return what the target holds. Raises CollectionNotFound where it is not there."""
+    name = migration.target.options.collection
+    with closing(migration.target.open_target()) as target:
+        partitions = tuple(target.partitions(name, workers))
+
+    def pages(target: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
+        with closing(read_on(target, part, None, vectors, retrying(stop))) as read:
+            for batch, _ in read:
+                yield batch
+
+    return Side("target", name, migration.target.open_target, partitions, pages, None, workers)
