@@ -1,0 +1,123 @@
+"""PostgreSQL with pgvector as a Target: each method borrows a connection and hands over to the module that knows how."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from vecmig.connectors.pgvector import ddl, index, partitions, read, write
+from vecmig.connectors.pgvector import fingerprint as versions
+from vecmig.connectors.pgvector import search as nearest
+from vecmig.connectors.pgvector.columns import check_writable
+from vecmig.connectors.pgvector.describe import find, require
+from vecmig.connectors.pgvector.options import PgvectorOptions
+from vecmig.connectors.pgvector.session import Session, Sessions
+from vecmig.connectors.pgvector.table import Table
+from vecmig.connectors.pgvector.write import Memory
+from vecmig.model.batch import Key, RecordBatch, Rejected
+from vecmig.model.collection import Collection
+from vecmig.model.plan import Fingerprint, Partition
+from vecmig.model.state import Cursor
+from vecmig.protocols import Capabilities, Counts, Hits, IndexProgress, Search
+
+MAX_BATCH_BYTES = 8 << 20
+
+
+def connect(options: PgvectorOptions) -> "PgvectorConnector":
+    """Return a connector that has reached its server. Raises ConnectorError."""
+    connector = PgvectorConnector(options, Sessions(options))
+    with connector.sessions.reading(options.table):
+        return connector
+
+
+@dataclass(slots=True)
+class PgvectorConnector:
+    options: PgvectorOptions
+    sessions: Sessions
+    _writable: dict[str, Table] = field(default_factory=dict)  # tables as the first batch met them
+    _memory: Memory = field(default_factory=Memory)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(MAX_BATCH_BYTES)
+
+    def describe(self, collection: str) -> Collection | None:
+        with self.sessions.reading(collection) as session:
+            table = find(session, self.options, collection)
+            return table.declaration if table else None
+
+    def count(self, collection: str) -> Counts:
+        with self.sessions.reading(collection) as session:
+            return versions.count(session, self._table(session, collection))
+
+    def fingerprint(self, collection: str) -> Fingerprint:
+        with self.sessions.reading(collection) as session:
+            return versions.fingerprint(session, self._table(session, collection))
+
+    def partitions(self, collection: str, at_most: int) -> Sequence[Partition]:
+        with self.sessions.reading(collection) as session:
+            return partitions.partitions(session, self._table(session, collection), at_most)
+
+    def read(
+        self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
+    ) -> Iterator[tuple[RecordBatch, Cursor]]:
+        with self.sessions.reading(part.collection) as session:
+            table = self._table(session, part.collection)
+            yield from read.read(session, table, part, after, vectors, self.options.page_rows)
+
+    def fetch(self, collection: str, keys: Sequence[Key]) -> RecordBatch:
+        with self.sessions.reading(collection) as session:
+            return read.fetch(session, self._table(session, collection), keys)
+
+    def search(self, collection: str, search: Search) -> list[Hits]:
+        with self.sessions.reading(collection) as session:
+            return nearest.search(session, self._table(session, collection), search)
+
+    def create(self, collection: Collection) -> None:
+        self._writable.pop(collection.name, None)
+        with self.sessions.writing(collection.name) as session:
+            ddl.create(session, self.options, collection)
+            check_writable(self._table(session, collection.name))
+
+    def upsert(self, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        with self.sessions.writing(collection) as session:
+            if collection not in self._writable:
+                table = self._table(session, collection)
+                check_writable(table)
+                self._writable[collection] = table
+            try:
+                return write.upsert(session, self._writable[collection], batch, self._memory)
+            except BaseException:
+                del self._writable[collection]  # whatever happened, look again
+                raise
+
+    def delete(self, collection: str, keys: Sequence[Key]) -> None:
+        with self.sessions.writing(collection) as session:
+            write.delete(session, self._table(session, collection), keys)
+
+    def settle(self, collection: str, expected: Counts, timeout_s: float) -> None:
+        """Do nothing: what is committed is visible, in the indexes, too."""
+
+    def build_index(self, collection: Collection) -> Iterator[IndexProgress]:
+        """Build what is missing, then drop vecmig's own that it replaces; a build that was broken off is made anew."""
+        declared = self.options.complete(collection)
+        with self.sessions.reading(collection.name) as watcher, self.sessions.building(collection.name) as worker:
+            table = self._table(worker, collection.name)
+            concurrently = not index.is_new(table)
+            for name in index.leftovers(table):
+                index.drop_index(worker, table, name, concurrently)
+            rows = sum(versions.count(watcher, table).values())
+            for build in index.wanted(table, declared, rows):
+                yield from index.build(worker, watcher, table, build, concurrently)
+            for name in index.outdated(table, declared):
+                index.drop_index(worker, table, name, concurrently)
+            worker.execute(index.analyze(table))
+
+    def drop(self, collection: str) -> None:
+        self._writable.pop(collection, None)
+        with self.sessions.writing(collection) as session:
+            ddl.drop(session, self.options, collection)
+
+    def close(self) -> None:
+        self.sessions.close()
+
+    def _table(self, session: Session, collection: str) -> Table:
+        return require(session, self.options, collection)

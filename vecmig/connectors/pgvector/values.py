@@ -1,0 +1,123 @@
+"""Metadata values as those of a typed column: exactly, or not at all."""
+
+import struct
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from vecmig.connectors.pgvector.keys import INTEGERS
+from vecmig.connectors.pgvector.table import Column
+from vecmig.model.metadata import dumps
+
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_MICROSECOND = timedelta(microseconds=1)
+
+Encoder = Callable[[object], bytes]
+
+
+class Unfit(ValueError):
+    """A value that the column cannot give back as it was; the message says what the column holds."""
+
+
+def encoder_of(column: Column) -> Encoder | None:
+    """Return what encodes one value of the column, or of its elements; None where vecmig cannot write the type."""
+    if column.type in INTEGERS:
+        return _integer(INTEGERS[column.type])
+    return _ENCODERS.get(column.type)
+
+
+def _integer(bits: int) -> Encoder:
+    def encode(value: object) -> bytes:
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int)
+            or not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
+        ):
+            raise Unfit(f"an integer of {bits} bits")
+        return number.to_bytes(bits // 8, "big", signed=True)
+
+    return encode
+
+
+def _double(value: object) -> bytes:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or Decimal(repr(float(value))) != Decimal(repr(value))
+    ):
+        raise Unfit("a number of double precision")
+    return struct.pack(">d", value)
+
+
+def _single(value: object) -> bytes:
+    raw = _double(value)
+    try:
+        single = struct.pack(">f", struct.unpack(">d", raw)[0])
+    except OverflowError:
+        raise Unfit("a number of single precision") from None
+    if struct.unpack(">f", single) != struct.unpack(">d", raw):
+        raise Unfit("a number of single precision")
+    return single
+
+
+def _text(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise Unfit("a text")
+    try:
+        raw = value.encode()
+    except UnicodeEncodeError:
+        raise Unfit("a text of Unicode characters: half of a surrogate pair is none") from None
+    if b"\0" in raw:
+        raise Unfit("a text without NUL characters")
+    return raw
+
+
+def _boolean(value: object) -> bytes:
+    if not isinstance(value, bool):
+        raise Unfit("true or false")
+    return b"\1" if value else b"\0"
+
+
+def _moment(value: object) -> bytes:
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or iso(moment) != value:
+        raise Unfit("a time in UTC such as 2026-01-01T00:00:00Z, or with six digits of microseconds")
+    return ((moment - _EPOCH) // _MICROSECOND).to_bytes(8, "big", signed=True)
+
+
+def _uuid(value: object) -> bytes:
+    try:
+        parsed = uuid.UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        parsed = None
+    if parsed is None or str(parsed) != value:
+        raise Unfit("a UUID in lower case")
+    return parsed.bytes
+
+
+def _jsonb(value: object) -> bytes:
+    return b"\1" + dumps(value)
+
+
+def iso(moment: datetime) -> str:
+    """Return the text of a time: UTC, and microseconds only where there are some."""
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return utc.isoformat(timespec="microseconds" if utc.microsecond else "seconds") + "Z"
+
+
+_ENCODERS: dict[str, Encoder] = {
+    "text": _text,
+    "varchar": _text,
+    "float4": _single,
+    "float8": _double,
+    "bool": _boolean,
+    "timestamptz": _moment,
+    "uuid": _uuid,
+    "json": dumps,
+    "jsonb": _jsonb,
+}
