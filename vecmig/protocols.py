@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -176,7 +176,7 @@ class ConnectorOptions(Protocol):
 
 
 class Executor(Protocol):
-    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress]:
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked]:
         """Go on from the state's checkpoints; yield Progress after each acknowledged batch."""
 
 
@@ -206,7 +206,13 @@ class Stage(Struct, frozen=True):
     name: str  # create, load, reconcile, index, verify
     rows: int | None = None  # expected
     done: int = 0  # of them finished by an earlier run
-    counted: Callable[[], int] | None = None  # records gone through so far, where no Progress tells
 
 
-Event = Stage | Progress | IndexProgress
+class Looked(Struct, frozen=True):
+    """Records were gone through, on either side, and nothing was written: for those who watch."""
+
+    migration: str
+    rows: int
+
+
+Event = Stage | Progress | Looked | IndexProgress

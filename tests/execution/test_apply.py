@@ -1,10 +1,7 @@
 """The apply loop over the memory connector: crashes, resumes, errors, limits."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from dataclasses import replace as with_changes
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -13,108 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from tests.execution.world import Killed, MemoryStore, World
 from vecmig.connectors.memory import MemoryConnector, MemoryOptions
 from vecmig.errors import BadRecordError, ConnectorError, GuardError, Stopped, TransientError
-from vecmig.execution.apply import apply
-from vecmig.execution.local import LocalExecutor
-from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.digest import digest_of
 from vecmig.model.filter import parse
-from vecmig.model.observed import Observed
-from vecmig.model.plan import LoadRecords, Plan
+from vecmig.model.plan import LoadRecords
 from vecmig.model.record import Digest
-from vecmig.model.settings import Execution, Limits
-from vecmig.model.state import Progress, State
-from vecmig.planning.plan import plan_migration
-from vecmig.protocols import Target
-from vecmig.testing.contract import COLLECTION, COUNTS, KEYS, records
-
-SOURCE = replace(COLLECTION, name="docs", mark=None)
-
-
-class Killed(BaseException):
-    """As SIGKILL: nothing handles it."""
-
-
-@dataclass
-class MemoryStore:
-    """A StateStore that dies at its n-th checkpoint, before it kept the state or after."""
-
-    state: State | None = None
-    dies_at: int = 0
-    keeps: bool = True
-
-    def load(self) -> State | None:
-        return self.state
-
-    def save(self, state: State) -> State:
-        self.state = replace(state, serial=state.serial + 1)
-        return self.state
-
-    def checkpoint(self, state: State) -> State:
-        self.dies_at -= 1
-        if self.dies_at != 0 or self.keeps:
-            self.state = state
-        if self.dies_at == 0:
-            raise Killed
-        return state
-
-    def flush(self) -> None: ...
-
-    @contextmanager
-    def lock(self, timeout_s: float) -> Iterator[None]:
-        yield
-
-
-@dataclass
-class World:
-    """A source of ten records in two namespaces, read two at a time, and an empty target."""
-
-    name: str
-    directory: Path
-    migration: Migration = field(init=False)
-    limits: Limits = Limits()
-    workers: int = 2
-
-    def __post_init__(self) -> None:
-        source = MemoryOptions("docs", database=self.name + "/source", page_rows=2)
-        target = MemoryOptions("kb", database=self.name + "/target")
-        self.migration = Migration("m", Endpoint("s", "memory", source), Endpoint("t", "memory", target))
-        self.source.create(SOURCE)
-        self.source.upsert("docs", records(KEYS))
-
-    @property
-    def source(self) -> Target:
-        return self.migration.source.options.open()  # type: ignore[return-value]
-
-    @property
-    def target(self) -> Target:
-        return self.migration.target.options.open()  # type: ignore[return-value]
-
-    def change(self, **changes: Any) -> None:
-        self.migration = with_changes(self.migration, **changes)
-
-    def plan(self) -> Plan:
-        parts = tuple(self.source.partitions("docs", 1 if self.migration.limit else 2))
-        observed = Observed(SOURCE, COUNTS, self.source.fingerprint("docs"), None, parts)
-        planned = plan_migration(self.migration, observed, Observed(None, {}), None, "vecmig:n/e:l")
-        return Plan("n", "e", "f", "d", {}, (), "l", 0, (planned,), "now", "0")
-
-    def apply(self, plan: Plan, store: MemoryStore, stop: Event | None = None) -> list[Progress]:
-        executor = LocalExecutor(
-            {"m": self.migration}, Execution(self.workers), self.limits, self.directory / "bad", stop or Event()
-        )
-        state = store.load() or State("n", "e", "l")
-        events = apply(
-            plan, migrations={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t"
-        )
-        return [event for event in events if isinstance(event, Progress)]
-
-
-@pytest.fixture
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    return World(request.node.nodeid, tmp_path)
+from vecmig.model.settings import Limits
+from vecmig.testing.contract import COUNTS, KEYS, records
 
 
 def test_every_record_arrives_and_the_checkpoints_add_up_to_the_source(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from threading import Event, Lock
+from threading import Event
 
 from vecmig.comparison.reading import Side
 from vecmig.conversion.convert import Converted, convert, each_converted
@@ -15,20 +15,6 @@ from vecmig.protocols import Source
 from vecmig.retry import read_on, retrying
 
 OnRejected = Callable[[Converted, Partition, Cursor], None]  # a batch some of whose records cannot be moved
-
-
-class Count:
-    """Records gone through, counted by several threads: the `watch` of a comparison."""
-
-    def __init__(self) -> None:
-        self._rows, self._lock = 0, Lock()
-
-    def add(self, side: str, rows: int) -> None:
-        with self._lock:
-            self._rows += rows
-
-    def __call__(self) -> int:
-        return self._rows
 
 
 def source_side(

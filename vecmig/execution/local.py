@@ -1,7 +1,7 @@
 """The executor that moves partitions side by side in threads of this process."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -9,7 +9,6 @@ from pathlib import Path
 from queue import Queue
 from threading import Event
 
-from vecmig.comparison.sides import Count
 from vecmig.errors import GuardError
 from vecmig.execution.copy import Tools, check_stop, copy
 from vecmig.execution.quarantine import Quarantine
@@ -18,7 +17,7 @@ from vecmig.migration import Migration
 from vecmig.model.plan import LoadRecords, ReconcileRecords
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
-from vecmig.protocols import Stage
+from vecmig.protocols import Looked, Stage
 from vecmig.retry import Throttle
 
 
@@ -32,7 +31,7 @@ class LocalExecutor:
     quarantine: Path
     stop: Event = field(default_factory=Event)  # set: end after the batches at hand
 
-    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress]:
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked]:
         """Yield after each acknowledged batch. Raises Stopped once all workers have ended after `stop`."""
         migration = self.migrations[action.migration]
         quarantines = migration.on_bad_record == "quarantine"
@@ -44,28 +43,31 @@ class LocalExecutor:
         )
         rejected = sum(len(each.rejected) for each in state.checkpoints)
         if isinstance(action, ReconcileRecords):
-            count = Count()
-            yield Stage(action.migration, "reconcile", action.rows, counted=count)
-            steps = reconcile(migration, action, self.execution.workers, tools, count)
+            yield Stage(action.migration, "reconcile")
+            steps: Generator[Progress | Looked, None, None] = reconcile(
+                migration, action, self.execution.workers, tools
+            )
         else:
             done = sum(each.read for each in state.checkpoints_of(action.migration))
             yield Stage(action.migration, "load", action.rows, done)
             steps = self._load(migration, action, state, tools)
-        for progress in steps:
-            rejected += len(progress.rejected)
-            if self.stop.is_set():
-                tools.stop.set()
-            yield progress
-            if rejected > self.limits.max_quarantined:
-                tools.stop.set()
-                raise GuardError(
-                    f"{action.migration}: {rejected:,} bad records, more than limits.max_quarantined "
-                    f"({self.limits.max_quarantined:,}); they are in {self.quarantine}. Look at their reasons, mend "
-                    "the source or raise the limit, and run again"
-                )
+        with closing(steps):
+            for event in steps:
+                if self.stop.is_set():
+                    tools.stop.set()
+                yield event
+                rejected += len(event.rejected) if isinstance(event, Progress) else 0
+                if rejected > self.limits.max_quarantined:
+                    raise GuardError(
+                        f"{action.migration}: {rejected:,} bad records, more than limits.max_quarantined "
+                        f"({self.limits.max_quarantined:,}); they are in {self.quarantine}. Look at their reasons, mend "
+                        "the source or raise the limit, and run again"
+                    )
         check_stop(self.stop)
 
-    def _load(self, migration: Migration, load: LoadRecords, state: State, tools: Tools) -> Iterator[Progress]:
+    def _load(
+        self, migration: Migration, load: LoadRecords, state: State, tools: Tools
+    ) -> Generator[Progress, None, None]:
         waiting = deque(state.checkpoint_of(load.migration, part) for part in load.partitions)
         results: Queue[Progress | Future[None]] = Queue(maxsize=2 * self.execution.workers)
 

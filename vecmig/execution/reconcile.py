@@ -1,11 +1,12 @@
 """A collection that holds records made equal to the source: only what is missing or differs is written."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from threading import Lock
 
 from vecmig.comparison.differences import Changed, Compared, Extra, differences
-from vecmig.comparison.sides import Count, source_side, target_side
+from vecmig.comparison.sides import source_side, target_side
+from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
 from vecmig.execution.copy import Tools, put_aside, split, write
 from vecmig.migration import Migration
@@ -13,15 +14,16 @@ from vecmig.model.digest import digest_of
 from vecmig.model.plan import Partition, ReconcileRecords
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor, Progress
+from vecmig.protocols import Looked
 from vecmig.retry import retrying
 
 WHOLE, NOWHERE = "", Cursor("")  # a reconciliation is not resumed inside: what it wrote is equal by then
 
 
 def reconcile(
-    migration: Migration, action: ReconcileRecords, workers: int, tools: Tools, count: Count
-) -> Iterator[Progress]:
-    """Yield once for each batch written or deleted, after the target acknowledged it."""
+    migration: Migration, action: ReconcileRecords, workers: int, tools: Tools
+) -> Generator[Progress | Looked, None, None]:
+    """Yield Progress once for each batch written or deleted, after the target acknowledged it."""
     whole, lock = Partition(action.source, WHOLE), Lock()
     found: dict[Key, Rejected] = {}
 
@@ -33,7 +35,10 @@ def reconcile(
     source = source_side(migration, action.partitions, action.conversion, workers, reject, tools.stop)
     target = target_side(migration, workers, tools.stop)
     with closing(migration.target.open_target()) as writer:
-        for number, each in enumerate(differences(source, target, watch=count.add, stop=tools.stop)):
+        count, number = Count(), 0
+        steps = differences(source, target, watch=count.add, stop=tools.stop)
+        while (each := (yield from watched(action.migration, count, lambda: next(steps, None)))) is not None:
+            number += 1
             match each:
                 case Compared(_, rows):
                     yield Progress(action.migration, whole, NOWHERE, rows, 0, rejected=tuple(found.values()))

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO, TypeVar
 
 from vecmig.model.state import Progress
-from vecmig.protocols import IndexProgress, Stage
+from vecmig.protocols import IndexProgress, Looked, Stage
 from vecmig.reporting.escape import visible
 from vecmig.reporting.quantities import duration, number, quantity, rate
 
@@ -35,14 +35,17 @@ class Tracker:
         self._begun = clock()
         self._samples = deque([(self._begun, self.done)])
 
-    def take(self, event: Progress | IndexProgress) -> None:
+    def take(self, event: Progress | Looked | IndexProgress) -> None:
         if isinstance(event, IndexProgress):
             self.index = visible(f"{event.index}: {event.phase}" if event.index else event.phase)
             self.fraction = event.fraction
             return
-        self.done += event.read
-        self.rejected += len(event.rejected)
-        self.deleted += event.deleted
+        if isinstance(event, Looked):
+            self.done += event.rows
+        else:
+            self.done += event.read
+            self.rejected += len(event.rejected)
+            self.deleted += event.deleted
         now = self._clock()
         if now - self._samples[-1][0] >= 0.5:  # a second or so of batches is one sample
             self._samples.append((now, self.done))
@@ -147,7 +150,7 @@ def _shown(events: Iterator[T], show: Show, clock: Clock) -> Iterator[T]:
                     show(tracker, "done")
                 tracker = Tracker(event, clock)
                 show(tracker, "begun")
-            elif tracker and isinstance(event, Progress | IndexProgress):
+            elif tracker and isinstance(event, Progress | Looked | IndexProgress):
                 tracker.take(event)
                 show(tracker, "moved")
             yield event

@@ -1,0 +1,44 @@
+"""Figures that a noisy machine leaves standing: alternate the two sides, print medians and the ratio of each pair."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Of two rates, taken in turn in one run."""
+
+    name: str
+    ours: list[float]  # records a second
+    theirs: list[float]
+    at_least: float
+
+    @property
+    def median(self) -> float:
+        return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
+
+    def __str__(self) -> str:
+        ratios = [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
+        verdict = "ok" if self.median >= self.at_least else "BELOW"
+        return (
+            f"{self.name:<58} {self.median:5.2f} ({min(ratios):.2f}-{max(ratios):.2f}), wanted {self.at_least:.2f}: {verdict}"
+            f"   vecmig {statistics.median(self.ours):,.0f}/s, bare {statistics.median(self.theirs):,.0f}/s"
+        )
+
+
+def compare(
+    name: str, rows: int, ours: Callable[[], None], theirs: Callable[[], None], at_least: float, runs: int = 5
+) -> Ratio:
+    """Time both in turn, after one run of each that does not count."""
+    ours(), theirs()
+    rates: tuple[list[float], list[float]] = ([], [])
+    for _ in range(runs):
+        for each, found in ((ours, rates[0]), (theirs, rates[1])):
+            started = time.perf_counter()
+            each()
+            found.append(rows / (time.perf_counter() - started))
+    ratio = Ratio(name, rates[0], rates[1], at_least)
+    print(ratio, flush=True)
+    return ratio
