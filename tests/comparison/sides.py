@@ -1,16 +1,17 @@
 """Two collections in memory, and what lies about them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 
 from vecmig.comparison.reading import Pages, Side, stored
-from vecmig.connectors.memory import MemoryConnector, MemoryOptions
+from vecmig.connectors.memory import MemoryOptions
 from vecmig.model.batch import RecordBatch, schema_of, vector_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.plan import Partition
+from vecmig.model.record import Key
 from vecmig.protocols import Source
 
 DIMENSIONS = 4
@@ -47,21 +48,18 @@ def sides(
     workers: int = 2,
     source_pages: Pages = stored,
     target_pages: Pages = stored,
-    open_target: Callable[[], Source] | None = None,
     fetch: bool = False,
 ) -> tuple[Side, Side]:
     def parts(options: MemoryOptions) -> tuple[Partition, ...]:
         return tuple(options.open().partitions(COLLECTION.name, 3))
 
-    by_key: Callable[[Source, Sequence[object]], RecordBatch] = lambda store, keys: store.fetch(COLLECTION.name, keys)  # type: ignore[arg-type]  # noqa: E731
-    return (
-        Side("source", COLLECTION.name, source.open, parts(source), source_pages, by_key if fetch else None, workers),
-        Side("target", COLLECTION.name, open_target or target.open, parts(target), target_pages, None, workers),
+    def by_key(store: Source, keys: Sequence[Key]) -> RecordBatch:
+        return store.fetch(COLLECTION.name, keys)
+
+    first = Side(
+        "source", COLLECTION.name, source.open, parts(source), source_pages, by_key if fetch else None, workers
     )
-
-
-def connector(options: MemoryOptions) -> MemoryConnector:
-    return options.open()
+    return first, Side("target", COLLECTION.name, target.open, parts(target), target_pages, None, workers)
 
 
 def twice(source: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:

@@ -24,6 +24,7 @@ def compare_sample(
     *,
     namespaces: Collection[str] | None = None,
     excluded: Collection[Key] = (),
+    sampler: Sampler | None = None,
     watch: Watch | None = None,
     stop: Event | None = None,
 ) -> Comparison:
@@ -33,10 +34,10 @@ def compare_sample(
     namespaces compared (as in `compare`): all that can be known without reading the target.
     """
     shared = control(stop, watch)
-    sampler = Sampler(size)
-    expected = counted(source, excluded, shared, sampler)
+    chooser = Sampler(size)
+    expected = counted(source, excluded, shared, chooser, sampler)
     actual = stored_counts(target, expected, namespaces)
-    chosen = sampler.records()
+    chosen = chooser.records()
     rows = sum(expected.values())
     extra = sum(max(0, count - expected.get(namespace, 0)) for namespace, count in actual.items())
     if chosen is None:
@@ -69,9 +70,9 @@ def count_only(
     *,
     namespaces: Collection[str] | None = None,
     excluded: Collection[Key] = (),
+    sampler: Sampler | None = None,
     watch: Watch | None = None,
     stop: Event | None = None,
-    sampler: Sampler | None = None,
 ) -> Comparison:
     """Compare the numbers of records per namespace; `missing` and `extra` are what they differ by, at least."""
     expected = counted(source, excluded, control(stop, watch), sampler)
@@ -88,8 +89,8 @@ def count_only(
     )
 
 
-def counted(source: Side, excluded: Collection[Key], shared: Control, sampler: Sampler | None) -> dict[str, int]:
-    """Return the expected records per namespace, read without vectors; show them to `sampler`."""
+def counted(source: Side, excluded: Collection[Key], shared: Control, *samplers: Sampler | None) -> dict[str, int]:
+    """Return the expected records per namespace, read without vectors; show them to the samplers."""
     out = table_of(excluded)
 
     def work(pages: Iterator[RecordBatch]) -> Counter[str]:
@@ -98,8 +99,9 @@ def counted(source: Side, excluded: Collection[Key], shared: Control, sampler: S
             page, keys = without(each, out)
             if len(page):
                 counts.update(namespace_counts(page))
-                if sampler is not None:
-                    sampler.add(page, keys)
+                for sampler in samplers:
+                    if sampler is not None:
+                        sampler.add(page, keys)
         return counts
 
     return dict(sorted(sum(spread(source, work, shared, vectors=()), Counter()).items()))

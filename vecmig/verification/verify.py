@@ -1,0 +1,192 @@
+"""Proof that a target holds what its source does, and finds it as well."""
+
+import time
+from collections.abc import Collection
+from contextlib import closing
+from datetime import UTC, datetime
+from threading import Event
+from typing import cast
+
+from vecmig.comparison.compare import Comparison, compare
+from vecmig.comparison.reading import Side, Watch, control
+from vecmig.comparison.sampled import compare_sample, count_only, materialised
+from vecmig.comparison.sampler import Sampler
+from vecmig.errors import CollectionNotFound
+from vecmig.migration import Migration
+from vecmig.model.batch import RecordBatch, concat
+from vecmig.model.collection import Collection as Schema
+from vecmig.model.plan import Conversion
+from vecmig.model.record import Key
+from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report
+from vecmig.model.settings import Sample
+from vecmig.protocols import Counts, Target
+from vecmig.verification.gate import record_breaches, search_breaches, verdict_of
+from vecmig.verification.search import Searched, Setting, search_checks
+
+SEARCHED_NAMESPACES = 5  # the largest: with thousands of tenants each would get one query
+SETTLE_S = 600.0
+
+
+def verify(
+    migration: Migration,
+    source: Side,
+    target: Side,
+    *,
+    project: str,
+    environment: str,
+    conversion: Conversion | None = None,
+    declared: Schema | None = None,
+    excluded: Collection[Key] = (),
+    namespaces: Collection[str] | None = None,
+    written: Counts | None = None,
+    watch: Watch | None = None,
+    stop: Event | None = None,
+) -> Report:
+    """Check counts, records and search as `migration.verification` says. Writes nothing but what `settle` does.
+
+    `source` gives records after `conversion`, in the target's terms. `declared`: the target's schema with the settings
+    of queries that the spec asks for; None: as it is. `excluded`: keys that were rejected. `namespaces`: see `compare`.
+    `written`: what `settle` waits for. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
+    """
+    began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded, namespaces, written)
+    wanted = migration.verification
+    sampler = (
+        Sampler(max(1, -(-wanted.search.queries.sample // max(1, len(chosen)))), chosen) if wanted.search else None
+    )
+    found = _records(wanted.records, source, target, namespaces, excluded, sampler, watch, stop)
+    breaches = record_breaches(found, wanted.thresholds)
+    notes += _record_notes(found)
+    searched: list[Searched] = []
+    if wanted.search is not None and sampler is not None:
+        samples = _samples(source, sampler, chosen, whole=wanted.records == "all", stop=stop)
+        searched = search_checks(setting, samples, migration.filters)
+        breaches += search_breaches(searched, wanted.thresholds)
+        notes += _search_notes(setting.schemas[1])
+        if not searched and found.expected and _dense(setting.schemas[1]) and wanted.thresholds.overlap > 0:
+            hint = "no record of the source has a vector to query with"
+            breaches.append(Breach("overlap", wanted.thresholds.overlap, None, hint))
+    return Report(
+        name=project,
+        environment=environment,
+        migration=migration.name,
+        source=migration.source.label,
+        target=migration.target.label,
+        verdict=verdict_of(breaches),
+        started_at=started,
+        seconds=round(time.monotonic() - began, 3),
+        quarantined=len(excluded),
+        count=CountCheck(found.expected or {}, found.actual or {}),
+        records=None if wanted.records == "none" else _records_check(found),
+        search=tuple(each.check for each in searched),
+        breaches=tuple(breaches),
+        notes=tuple(notes),
+    )
+
+
+def _setting(
+    migration: Migration,
+    source: Side,
+    target: Side,
+    conversion: Conversion | None,
+    declared: Schema | None,
+    excluded: Collection[Key],
+    namespaces: Collection[str] | None,
+    written: Counts | None,
+) -> tuple[Setting, list[str], list[str]]:
+    """Return what searches need, the namespaces to search, and notes."""
+    rules = conversion or Conversion()
+    with closing(target.open()) as store:
+        actual = store.describe(target.collection)
+        if actual is None:
+            raise CollectionNotFound(f"{migration.target.label} is not there: apply makes it")
+        cast(Target, store).settle(target.collection, written or {}, SETTLE_S)
+        counts = store.count(target.collection)
+    with closing(source.open()) as store:
+        before = store.describe(source.collection)
+        if before is None:
+            raise CollectionNotFound(f"{migration.source.label} is not there")
+        known = namespaces
+        if known is None and rules.namespace_from is None:
+            known = store.count(source.collection)
+    all_ = sorted((name for name in counts if known is None or name in known), key=lambda name: (-counts[name], name))
+    chosen = all_[:SEARCHED_NAMESPACES]
+    notes = []
+    if len(chosen) < len(all_) and migration.verification.search is not None:
+        notes.append(f"search was tested in the {len(chosen)} largest of {len(all_):,} namespaces")
+    top_k = migration.verification.search.top_k if migration.verification.search else 0
+    schemas = (before, declared or actual)
+    return Setting(source, target, schemas, rules, frozenset(excluded), top_k), chosen, notes
+
+
+def _records(
+    how: str | Sample,
+    source: Side,
+    target: Side,
+    namespaces: Collection[str] | None,
+    excluded: Collection[Key],
+    sampler: Sampler | None,
+    watch: Watch | None,
+    stop: Event | None,
+) -> Comparison:
+    if isinstance(how, Sample):
+        return compare_sample(
+            source,
+            target,
+            how.sample,
+            namespaces=namespaces,
+            excluded=excluded,
+            sampler=sampler,
+            watch=watch,
+            stop=stop,
+        )
+    way = compare if how == "all" else count_only
+    return way(source, target, namespaces=namespaces, excluded=excluded, sampler=sampler, watch=watch, stop=stop)
+
+
+def _samples(
+    source: Side, sampler: Sampler, namespaces: Collection[str], whole: bool, stop: Event | None
+) -> dict[str, RecordBatch]:
+    """Return the sampled records by namespace. `whole`: the sampler saw them with their vectors."""
+    found = {name: records for name in namespaces if (records := sampler.records(name)) is not None}
+    if whole or not found:
+        return found
+    records = materialised(source, concat(list(found.values())), control(stop))
+    names = records.strings("namespace")
+    rows = {name: [row for row, each in enumerate(names) if each == name] for name in found}
+    return {name: records.take(each) for name, each in rows.items() if each}
+
+
+def _records_check(found: Comparison) -> RecordsCheck:
+    return RecordsCheck(
+        compared=found.compared,
+        matching=found.matching,
+        mismatched=found.mismatched,
+        missing=found.missing,
+        extra=found.extra,
+        duplicates=found.duplicates,
+        unknown=found.unknown,
+        sample=found.sample,
+        digests=(found.digests[0].hex, found.digests[1].hex) if found.digests else None,
+        mismatched_keys=found.mismatched_keys,
+        missing_keys=found.missing_keys,
+        extra_keys=found.extra_keys,
+        duplicate_keys=found.duplicate_keys,
+    )
+
+
+def _record_notes(found: Comparison) -> list[str]:
+    if found.sample is None:
+        return []
+    return [
+        f"{found.unknown:,} records were not compared; what only the target has is known by its count alone"
+    ]  # fmt: skip
+
+
+def _search_notes(schema: Schema) -> list[str]:
+    sparse = [field.name for field in schema.vectors if field.kind == "sparse"]
+    return [f"search is not tested with the sparse vectors {', '.join(map(repr, sparse))}"] if sparse else []
+
+
+def _dense(schema: Schema) -> bool:
+    return any(field.kind != "sparse" for field in schema.vectors)
