@@ -33,7 +33,7 @@ class Endpoint:
     @property
     def label(self) -> str:
         """What a person calls it; holds no secret."""
-        return f"{self.type} {self.options.collection}"
+        return f"{self.type} {self.options.label}"
 
     def open_source(self) -> Source:
         """Connect, to read. Raises ConnectorError."""

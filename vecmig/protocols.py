@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -97,11 +97,11 @@ class Source(Protocol):
 
     def read(
         self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
-    ) -> Iterator[tuple[RecordBatch, Cursor]]:
+    ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
         """Yield each batch with the cursor that resumes *after* it; `vectors=()` reads none, None all.
 
         The order is the same each time. A record that cannot be given whole has the reason in column `problem`.
-        Closing the iterator early is allowed and frees what it holds.
+        Closing it early is allowed and frees what it holds.
         """
 
     def fetch(self, collection: str, keys: Sequence[Key]) -> RecordBatch:
@@ -155,6 +155,10 @@ class ConnectorOptions(Protocol):
     @property
     def collection(self) -> str:
         """The store's word for the collection: a table, an index, a path. Holds no secret."""
+
+    @property
+    def label(self) -> str:
+        """What a person calls the collection. Holds no secret."""
 
     def anchored(self, directory: str) -> ConnectorOptions:
         """Return these options with relative paths made absolute, from `directory`."""

@@ -1,7 +1,6 @@
 """The composition root: observe, plan, apply, verify. Each is a function over a project and its state."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,21 +11,23 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from vecmig.errors import CollectionNotFound, GuardError, SpecError, StalePlanError
+from vecmig.comparison.compare import compare
+from vecmig.errors import CollectionNotFound, GuardError, Problem, SpecError, StalePlanError
 from vecmig.execution.apply import apply as run_actions
+from vecmig.execution.copy import check_stop
 from vecmig.execution.local import LocalExecutor
 from vecmig.migration import Endpoint, Migration, Project
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection
 from vecmig.model.observed import Observed
-from vecmig.model.plan import CreateCollection, Plan
+from vecmig.model.plan import CreateCollection, DataDiff, LoadRecords, MigrationPlan, Plan
 from vecmig.model.report import Report
 from vecmig.model.state import State
 from vecmig.planning.plan import plan_migration, schema_digest
-from vecmig.protocols import Event, Source, StateStore
+from vecmig.protocols import Event, IndexProgress, Source, StateStore
+from vecmig.verification.migration import PARTITIONS_PER_WORKER, prove, sides_of
 
 SAMPLE_ROWS, SAMPLE_PLACES = 2000, 8
-PARTITIONS_PER_WORKER = 4  # so that workers end at about the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,22 @@ def chosen(project: Project, only: Sequence[str]) -> list[Migration]:
     known = {migration.name: migration for migration in project.migrations}
     for name in only:
         if name not in known:
-            raise SpecError.of(f"--only names no migration: {name!r}; there are {', '.join(known) or 'none'}")
+            raise SpecError(
+                Problem(f"--only names no migration: {name!r}", hint=f"there are {', '.join(known) or 'none'}")
+            )
     return [known[name] for name in only] if only else list(project.migrations)
 
 
-def make_plan(project: Project, state: State | None, only: Sequence[str] = ()) -> Plan:
-    """Observe both sides and plan. Writes nothing."""
+def make_plan(project: Project, state: State | None, only: Sequence[str] = (), data: bool = False) -> Plan:
+    """Observe both sides and plan. Writes nothing. `data`: read everything, too, and count what differs."""
     lineage = state.lineage if state else str(uuid4())
     applied = state.applied if state else {}
-    mark = mark_of(project, lineage)
+    planned = []
+    for migration in chosen(project, only):
+        source = observe_source(migration, project.execution.workers)
+        target = observe_target(migration.target)
+        each = plan_migration(migration, source, target, applied.get(migration.name), mark_of(project, lineage))
+        planned.append(_data(project, each, migration) if data else each)
     return Plan(
         name=project.name,
         environment=project.environment,
@@ -71,16 +79,7 @@ def make_plan(project: Project, state: State | None, only: Sequence[str] = ()) -
         only=tuple(only),
         lineage=lineage,
         serial=state.serial if state else 0,
-        migrations=tuple(
-            plan_migration(
-                migration,
-                observe_source(migration, project.execution.workers),
-                observe_target(migration.target),
-                applied.get(migration.name),
-                mark,
-            )
-            for migration in chosen(project, only)
-        ),
+        migrations=tuple(planned),
         created_at=now(),
         vecmig_version=version("vecmig"),
     )
@@ -130,32 +129,105 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
             f"Run: vecmig plan -e {project.environment} --out FILE, have it reviewed, then: vecmig apply FILE"
         )
     plan = saved or make_plan(project, state, only)
-    return Run(plan, state or State(project.name, project.environment, plan.lineage), resumed=False)
+    fresh = State(project.name, project.environment, plan.lineage)
+    return Run(plan, replace(state or fresh, vecmig_version=version("vecmig")), resumed=False)
 
 
-def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Iterator[Event | Report]:
-    """Run a plan and prove it; yield what happens, and a Report for each migration. Call it under the state's lock."""
+def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Generator[Event | Report, None, None]:
+    """Run a plan and prove it; yield what happens, and a Report for each migration. Call it under the state's lock.
+
+    Raises Stopped after `stop`; the same plan goes on then.
+    """
     migrations = {migration.name: migration for migration in project.migrations}
-    quarantine = Path(
-        project.directory, ".vecmig", project.name, "quarantine", f"{project.environment}-{run.plan.id[:8]}"
-    )
-    executor = LocalExecutor(migrations, project.execution, project.limits, quarantine, stop)
-    yield from run_actions(run.plan, migrations=migrations, executor=executor, store=store, state=run.state, now=now)
+    executor = LocalExecutor(migrations, project.execution, project.limits, quarantine_of(project, run.plan), stop)
+    for event in run_actions(run.plan, migrations=migrations, executor=executor, store=store, state=run.state, now=now):
+        yield event
+        if isinstance(event, IndexProgress):
+            check_stop(stop)
+    verdicts = []
     for planned in run.plan.migrations:
         if planned.actions or planned.verify:
-            yield from verify_migration(project, migrations[planned.name], store, stop)
+            report = yield from _verified(project, migrations[planned.name], store, stop)
+            verdicts.append(f"{planned.name} {report.verdict}")
+            yield report
     state = _stored(store)
-    what = f"applied {run.plan.id[:8]}: " + ", ".join(
-        f"{each.name} {each.report.verdict}" for each in _reported(state, run.plan) if each.report
+    store.save(state.finished(now()).with_event(f"applied {run.plan.id[:12]}: {', '.join(verdicts)}", now()))
+
+
+def verify(
+    project: Project, store: StateStore, stop: Flag, only: Sequence[str] = ()
+) -> Generator[Event | Report, None, None]:
+    """Hold each target against its source; keep the reports in the state, if there is one. Call it under its lock."""
+    for migration in chosen(project, only):
+        report = yield from _verified(project, migration, store, stop)
+        yield report
+        if state := store.load():
+            store.save(state.with_event(f"verified {migration.name}: {report.verdict}", now()))
+
+
+def inspect(endpoint: Endpoint) -> Collection:
+    """Return a live collection. Raises CollectionNotFound."""
+    found = _described(endpoint)
+    if found is None:
+        raise CollectionNotFound(f"{endpoint.label} is not there")
+    return found
+
+
+def diagnose(project: Project) -> Iterator[tuple[str, bool, str]]:
+    """Yield a check after the other, for every source and target that a migration uses."""
+    endpoints = {end.name: end for migration in project.migrations for end in (migration.source, migration.target)}
+    for endpoint in endpoints.values():
+        for what, well, detail in endpoint.options.diagnose():
+            yield f"{endpoint.name}: {what}", well, detail
+
+
+def quarantine_of(project: Project, plan: Plan) -> Path:
+    """Return the directory for the bad records of a plan."""
+    return Path(project.directory, ".vecmig", project.name, f"{project.environment}.quarantine", plan.id[:12])
+
+
+def _verified(project: Project, migration: Migration, store: StateStore, stop: Flag) -> Generator[Event, None, Report]:
+    """Prove a migration and keep the report with what was applied."""
+    state = store.load()
+    applied = state.applied.get(migration.name) if state else None
+    report = yield from prove(
+        migration,
+        project=project.name,
+        environment=project.environment,
+        excluded=[each.key for each in applied.rejected] if applied else [],
+        workers=project.execution.workers,
+        stop=stop,
     )
-    store.save(state.finished(now()).with_event(what, now()))
+    if state and applied:
+        store.save(state.with_applied(migration.name, replace(applied, report=report)))
+    return report
+
+
+def _data(project: Project, planned: MigrationPlan, migration: Migration) -> MigrationPlan:
+    """Count, record by record, what the actions will find."""
+    if any(isinstance(action, CreateCollection | LoadRecords) for action in planned.actions):
+        return replace(planned, data=DataDiff(0, 0, sum(planned.source_counts.values()), 0))
+    source, target, *_ = sides_of(migration, project.execution.workers, lambda converted, part, cursor: None, Flag())
+    found = compare(source, target)
+    unchecked = tuple(each for each in planned.unchecked if "--data" not in each)
+    return replace(
+        planned, data=DataDiff(found.matching, found.mismatched, found.missing, found.extra), unchecked=unchecked
+    )
+
+
+def _stored(store: StateStore) -> State:
+    state = store.load()
+    assert state is not None, "a run saves its state before anything else"
+    return state
 
 
 def _check(saved: Plan, project: Project, state: State | None) -> None:
     """Raise StalePlanError, with every reason, if a saved plan is not for here and now."""
     reasons = []
     if (saved.name, saved.environment) != (project.name, project.environment):
-        reasons.append(f"it is for {saved.name} in {saved.environment}, this is {project.name} in {project.environment}")
+        reasons.append(
+            f"it is for {saved.name} in {saved.environment}, this is {project.name} in {project.environment}"
+        )
     if saved.spec_digest != project.digest:
         reasons.append("the spec or a variable changed since")
     used = next((each for each in state.plans if each.id == saved.id), None) if state else None
@@ -217,7 +289,7 @@ def _sample(source: Source, name: str) -> RecordBatch:
     pages = []
     parts = source.partitions(name, SAMPLE_PLACES)
     for part in parts:
-        with closing(source.read(part, after=None)) as batches:  # type: ignore[type-var]  # every connector's is a generator
+        with closing(source.read(part, after=None)) as batches:
             for batch, _ in batches:
                 pages.append(batch.slice(0, SAMPLE_ROWS // len(parts)))
                 break

@@ -6,19 +6,21 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Event as Flag
 from types import FrameType
 
 import click
+from msgspec.structs import replace
 
 from vecmig.cli.project import project_of, read_plan, store_of
 from vecmig.cli.settings import Settings, global_options, width
 from vecmig.errors import Problem, SpecError, VerificationFailed
+from vecmig.model.plan import Plan
 from vecmig.model.report import Report
+from vecmig.reporting.html import report_html
 from vecmig.reporting.json import outcome_json, reports_json
 from vecmig.reporting.markdown import report_markdown
-from vecmig.reporting.outcome import outcome_of
+from vecmig.reporting.outcome import Outcome, outcome_of, verdict_of
 from vecmig.reporting.progress import watch
 from vecmig.reporting.terminal.plan import plan_text
 from vecmig.reporting.terminal.report import report_text
@@ -37,7 +39,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
 
     Takes a saved PLAN, or plans, shows and asks. What an earlier run left unfinished goes on.
     """
-    from vecmig.workflow import execute, prepare
+    from vecmig.workflow import execute, prepare, quarantine_of
 
     saved = read_plan(plan_file) if plan_file else None
     project = project_of(settings, saved)
@@ -46,23 +48,25 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
         started = time.monotonic()
         run = prepare(project, store.load(), saved, settings.only)
         if run.resumed:
-            click.echo(f"Going on with the plan of {run.plan.created_at}, which was not finished.\n", err=True)
-        elif saved is None:
-            shown = plan_text(run.plan, bool(settings.verbose), settings.colour, width(), None, False)
-            click.echo(shown, nl=False, err=settings.as_json)
+            click.echo(f"Going on with the plan of {run.plan.created_at}, which was not finished.", err=True)
+        elif saved is None or run.plan.empty:
+            show_plan(run.plan, settings)
         if run.plan.empty:
-            if saved is not None:
-                click.echo("No changes.")
             return
         if saved is None and not run.resumed and not auto_approve:
             confirm()
-        for _ in watch(execute(project, run, store, stop), live=live(settings), quiet=settings.quiet):
-            pass
+        outcome = outcome_of(run.plan, run.state, run.resumed)
+        for event in watched(execute(project, run, store, stop), settings):
+            outcome = outcome.after(event)
         state = store.load()
-        assert state is not None
-        reports = [state.applied[each.name].report for each in run.plan.migrations if each.name in state.applied]
-        outcome = outcome_of(run.plan, state, seconds=time.monotonic() - started, resumed=run.resumed)
-    show_reports([each for each in reports if each], settings, html)
+        files = tuple(str(path) for path in sorted(quarantine_of(project, run.plan).glob("*.parquet")))
+        outcome = replace(
+            outcome,
+            serial=state.serial if state else 0,
+            seconds=round(time.monotonic() - started, 3),
+            quarantine_files=files,
+        )
+    show_outcome(outcome, settings, html)
 
 
 @click.command()
@@ -70,22 +74,64 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
 @click.option("--html", metavar="FILE", help="Write the report as one HTML file, too.")
 @global_options
 def verify(settings: Settings, form: str, html: str | None) -> None:
-    """Compare the target with the source: counts, every record, and search. Exits with 7 where it is not equal."""
+    """Hold the target against the source: counts, every record, and search. Exits with 7 where it falls short."""
     from vecmig.workflow import verify as run_verify
 
     project = project_of(settings)
     store = store_of(project, "verify")
     with store.lock(settings.lock_timeout), stoppable() as stop:
-        events = run_verify(project, store, stop, settings.only)
-        reports = [
-            each for each in watch(events, live=live(settings), quiet=settings.quiet) if isinstance(each, Report)
-        ]
-    show_reports(reports, settings, html)
+        events = watched(run_verify(project, store, stop, settings.only), settings)
+        reports = [event for event in events if isinstance(event, Report)]
+    if settings.as_json or form == "json":
+        click.echo(reports_json(reports), nl=False)
+    elif form == "markdown":
+        click.echo(report_markdown(reports), nl=False)
+    else:
+        show_reports(reports, settings)
+    conclude(reports, html)
 
 
-def live(settings: Settings) -> bool:
-    """Whether progress may redraw the terminal."""
-    return sys.stderr.isatty() and not settings.as_json
+def show_plan(plan: Plan, settings: Settings) -> None:
+    """Print the plan that is about to run; with --json the outcome alone goes to stdout."""
+    text = plan_text(plan, bool(settings.verbose), settings.colour, width(), about_to_run=True)
+    click.echo(text, nl=False, err=settings.as_json)
+
+
+def show_outcome(outcome: Outcome, settings: Settings, html: str | None) -> None:
+    """Print what was done and how it was proven. Raises VerificationFailed."""
+    if settings.as_json:
+        click.echo(outcome_json(outcome), nl=False)
+    else:
+        show_reports(outcome.reports, settings)
+        click.echo("\n" + outcome_text(outcome, "", settings.colour, width()), nl=False)
+    conclude(outcome.reports, html)
+
+
+def show_reports(reports: Sequence[Report], settings: Settings) -> None:
+    for report in reports:
+        click.echo("\n" + report_text(report, bool(settings.verbose), settings.colour, width()), nl=False)
+
+
+def conclude(reports: Sequence[Report], html: str | None) -> None:
+    """Write the HTML file, and raise VerificationFailed unless everything is proven."""
+    if html:
+        try:
+            with open(html, "w", encoding="utf-8") as file:
+                file.write(report_html(reports))
+        except OSError as error:
+            raise SpecError(Problem(f"cannot write {html}: {error.strerror}")) from error
+    if reports and (verdict := verdict_of(reports)) != "passed":
+        said = "failed" if verdict == "failed" else "could not decide"
+        raise VerificationFailed(
+            f"the verification {said}, see above; the target is kept as it is. "
+            "`vecmig plan --data` counts what differs, `vecmig apply` writes what is missing or differs"
+        )
+
+
+def watched(events: Iterator[object], settings: Settings) -> Iterator[object]:
+    """Show the events as they come."""
+    live = sys.stderr.isatty() and not settings.as_json
+    return watch(events, live=live, quiet=settings.quiet, colour=settings.colour)
 
 
 def confirm() -> None:

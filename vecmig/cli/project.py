@@ -19,7 +19,7 @@ def project_of(settings: Settings, saved: Plan | None = None) -> Project:
     if saved is not None:
         file = file if "file" in settings.given else saved.spec_file
         environment = environment if "environment" in settings.given else saved.environment
-        variables = dict(saved.variables) | variables
+        variables = {**saved.variables, **variables}
     return load(file, environment, variables, settings.variable_files)
 
 

@@ -69,7 +69,9 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
 
     For example: vecmig inspect pgvector 'dsn={{ env.DATABASE_URL }}' table=kb_chunks
     """
-    from vecmig.spec.write import options_of, write
+    from vecmig.migration import Endpoint
+    from vecmig.spec.options import read_options
+    from vecmig.spec.write import write
     from vecmig.workflow import inspect as look
 
     given = {}
@@ -78,8 +80,8 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
         if not equals:
             raise SpecError(Problem(f"inspect takes KEY=VALUE, not {each!r}", hint="such as table=kb_chunks"))
         given[key] = value
-    opened = options_of(type_name, given)
-    text = write(name, type_name, given, look(type_name, opened), as_source)
+    endpoint = Endpoint(name, type_name, read_options(type_name, given, "."))
+    text = write(name, type_name, given, look(endpoint), as_source)
     if "file" not in settings.given:
         click.echo(text, nl=False)
         return

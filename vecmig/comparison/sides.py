@@ -17,6 +17,17 @@ from vecmig.retry import read_on, retrying
 OnRejected = Callable[[Converted, Partition, Cursor], None]  # a batch some of whose records cannot be moved
 
 
+class Reads:
+    """How many records each partition gave when it was last read to its end."""
+
+    def __init__(self) -> None:
+        self.by_partition: dict[str, int] = {}
+
+    @property
+    def rows(self) -> int:
+        return sum(self.by_partition.values())
+
+
 def source_side(
     migration: Migration,
     partitions: Sequence[Partition],
@@ -24,17 +35,22 @@ def source_side(
     workers: int,
     on_rejected: OnRejected,
     stop: Event,
+    reads: Reads | None = None,
 ) -> Side:
     """Return the records that the migration takes, converted. `on_rejected` may be called again in a second pass."""
     chosen = [rule.source for rule in conversion.vectors] or None
 
     def pages(source: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
         read = read_on(source, part, None, () if vectors == () else chosen, retrying(stop))
+        rows = 0
         with closing(read):
             for converted, cursor in each_converted(read, conversion):
+                rows += converted.read
                 if converted.rejected:
                     on_rejected(converted, part, cursor)
                 yield converted.batch
+        if reads is not None:
+            reads.by_partition[part.token] = rows
 
     name = migration.source.options.collection
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
@@ -41,6 +41,10 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     collection: Annotated[str, Meta(description="Name of the collection.", examples=["docs"])]
     database: Annotated[str, Meta(description="Name of the dict that holds it.", examples=["test"])] = "default"
     page_rows: Annotated[int, Meta(ge=1, description="Records a page.", examples=[1000])] = 1000
+
+    @property
+    def label(self) -> str:
+        return self.collection
 
     def anchored(self, directory: str) -> "MemoryOptions":
         return self
@@ -87,7 +91,7 @@ class MemoryConnector:
 
     def read(
         self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
-    ) -> Iterator[tuple[RecordBatch, Cursor]]:
+    ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
         n, parts = map(int, part.token.split("/"))
         last = Key(*json.loads(after)) if after else None
         keys = [key for key in self._stored(part.collection).records if zlib.crc32(repr(key).encode()) % parts == n]

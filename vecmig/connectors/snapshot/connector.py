@@ -1,7 +1,7 @@
 """The snapshot connector: a directory of Parquet files as a source and a target."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -56,7 +56,7 @@ class SnapshotConnector:
 
     def read(
         self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
-    ) -> Iterator[tuple[RecordBatch, Cursor]]:
+    ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
         data = self._dataset(part.collection)
         yield from dataset.read(data, part.token, after, vectors, self._options.page_rows)
 

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -127,8 +127,9 @@ def partitions(data: Dataset, at_most: int) -> list[Partition]:
     ends = np.cumsum([size for _, _, size in groups])
     parts: list[Partition] = []
     start = 0
-    for n in range(1, min(at_most, len(groups)) + 1):
-        end = bisect_left(ends.tolist(), ends[-1] * n / at_most) + 1 if n < at_most else len(groups)
+    count = min(at_most, len(groups))
+    for n in range(1, count + 1):
+        end = bisect_left(ends.tolist(), ends[-1] * n / count) + 1 if n < count else len(groups)
         if end > start:
             (first, low, _), (last, high, _) = groups[start], groups[end - 1]
             parts.append(Partition(data.collection.name, json.dumps([first, low, last, high + 1])))
@@ -138,7 +139,7 @@ def partitions(data: Dataset, at_most: int) -> list[Partition]:
 
 def read(
     data: Dataset, token: str, after: Cursor | None, vectors: Sequence[str] | None, page_rows: int | None
-) -> Iterator[tuple[RecordBatch, Cursor]]:
+) -> Generator[tuple[RecordBatch, Cursor], None, None]:
     """Yield records with the number of the partition's rows that were read by then.
 
     Rows that count no more are among those numbered, so that a cursor holds although rows die.

@@ -70,6 +70,11 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def collection(self) -> str:
         return self.path
 
+    @property
+    def label(self) -> str:
+        near = self.path if self.remote else os.path.relpath(self.path)
+        return self.path if near.startswith("..") else near
+
     def anchored(self, directory: str) -> "SnapshotOptions":
         return self if self.remote else replace(self, path=os.path.join(directory, os.path.expanduser(self.path)))
 

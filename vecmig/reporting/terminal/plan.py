@@ -36,13 +36,17 @@ def plan_text(
     width: int = 100,
     saved_as: str | None = None,
     protected: bool = False,
+    about_to_run: bool = False,
 ) -> str:
-    """Return the plan for people. `saved_as`: the file it was saved to; `protected`: apply takes only a saved one."""
+    """Return the plan for people, with the next command unless it is `about_to_run`.
+
+    `saved_as`: the file it was saved to; `protected`: apply takes only a saved one.
+    """
     left, right = headline(verdict(plan), f"{plan.name} · {plan.environment} · serial {number(plan.serial)}", width)
     lines = [ink(left, "green" if plan.empty else "bold", colour) + ink(right, "dim", colour)]
     lines += _section(_risks(plan, verbose, colour, width))
     lines += _section(_migrations(plan, verbose, colour, width))
-    lines += _section(_closing(plan, width, saved_as, protected, colour))
+    lines += _section(_closing(plan, width, saved_as, protected, about_to_run, colour))
     return document(lines)
 
 
@@ -140,7 +144,9 @@ def _fidelity(migration: MigrationPlan, verbose: bool, width: int) -> list[str]:
     return lines
 
 
-def _closing(plan: Plan, width: int, saved_as: str | None, protected: bool, colour: bool) -> list[str]:
+def _closing(
+    plan: Plan, width: int, saved_as: str | None, protected: bool, about_to_run: bool, colour: bool
+) -> list[str]:
     lines: list[str] = []
     estimate = needs(plan)
     for i, text in enumerate(estimate):
@@ -150,7 +156,7 @@ def _closing(plan: Plan, width: int, saved_as: str | None, protected: bool, colo
     unchecked = " · ".join(dict.fromkeys(each for migration in plan.migrations for each in migration.unchecked))
     if unchecked:
         lines += labelled("Not checked", unchecked, width)
-    if plan.empty:
+    if plan.empty or about_to_run:
         return lines
     if protected and not saved_as:
         how = command("plan", *options(plan), "--out", f"{plan.name}.vplan")
