@@ -80,7 +80,8 @@ def check_migration(document: Rendered, resolved: Resolved) -> None:
             (*path, "target"), f"`{migration.name}` reads and writes the same collection", "name another target"
         )
     check_names_in_filters(document, resolved)
-    have, want = migration.source.embedding.dimensions, migration.embedding.dimensions
+    have = migration.source.embedding.dimensions
+    want = migration.embedding.dimensions or migration.target.embedding.dimensions
     if have and want and have != want and not migration.vectors:
         document.add(
             _dimensions_path(document, resolved),
@@ -193,7 +194,8 @@ def check_target(document: Rendered, resolved: Resolved) -> None:
 
 
 def _declared(migration: Migration) -> Collection:
-    dimensions = migration.embedding.dimensions or migration.source.embedding.dimensions or 0
+    ends = (migration, migration.target, migration.source)
+    dimensions = next((each.embedding.dimensions for each in ends if each.embedding.dimensions), 0)
     metric = migration.metric or "cosine"  # which every store knows: that of the source is seen by the plan
 
     def vector(name: str, index: Index, own: int | None = None, metric: Any = metric) -> VectorField:
@@ -247,8 +249,10 @@ def environment_hint(environment: str, names: Sequence[str]) -> str | None:
 
 
 def _dimensions_path(document: Rendered, resolved: Resolved) -> Path:
-    path = _key_path(document, resolved, "embedding", "dimensions")
-    return path if path[-1] == "dimensions" else ("sources", resolved.migration.source.name, "embedding", "dimensions")
+    migration, key = resolved.migration, ("embedding", "dimensions")
+    ends: tuple[Path, ...] = (("targets", migration.target.name), ("sources", migration.source.name))
+    places: list[Path] = [(*start, *key) for start in (resolved.path, (), *ends)]
+    return next((path for path in places if path in document.values), (*resolved.path, "target"))
 
 
 def _filters_path(document: Rendered, resolved: Resolved) -> Path:

@@ -135,7 +135,7 @@ def _type(kind: Scalar, values: Variables) -> str | None:
         return kind.text
     try:
         expression = read_expression(kind.text)
-        return None if expression.variables - values.values.keys() else str(variables.result(expression, values.values))
+        return None if expression.variables - values.values.keys() else variables.result(expression, values)[1]
     except ValueError:  # told where the value is rendered
         return None
 

@@ -8,7 +8,7 @@ from vecmig.errors import Problem
 from vecmig.spec.credentials import literal_credential, looks_like_credential
 from vecmig.spec.parse import Mapping, Node, Scalar, Sequence
 from vecmig.spec.scalar import value_of
-from vecmig.spec.template import ExpressionError, is_expression, read, render, segments
+from vecmig.spec.template import ExpressionError, is_expression, literal, read, render, segments
 from vecmig.spec.text import Mark, Text
 from vecmig.spec.variables import Variables, missing, misuse, result
 
@@ -115,8 +115,7 @@ def _evaluated(node: Scalar, path: Path, into: Rendered, variables: Variables) -
         expression = read(node.text)
         found = misuse(expression, variables, into.text, node, key)
         if not found and not expression.variables & variables.broken:
-            value = result(expression, variables.values)
-            into.rendered[path] = str(value) if expression.alone else render(node.text, variables.values)
+            value, into.rendered[path] = result(expression, variables)
             return value
         into.problems += found
     except ValueError as error:
@@ -169,8 +168,5 @@ def _part(source: str, variables: Variables) -> str:
             raise ExpressionError("`env` and `vars` stand in one expression; write one {{ … }} for each")
         return source
     text = render(source, variables.values)
-    if "{" not in text:
-        return text
     # what a variable holds stays text: it must not become an expression when the secret is resolved
-    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{{{{ "{quoted}" }}}}'
+    return literal(text) if "{" in text else text

@@ -67,13 +67,14 @@ class Resolver:
                 value = value.get(step) if isinstance(value, dict) else None
         return None if path in self._bad() else self._pruned(value, path)
 
-    def convert(self, path: Path, value: Any, type_: type[T]) -> T | None:
+    def convert(self, path: Path, value: Any, type_: type[T], *merged: Path) -> T | None:
+        """Return a typed value, or None where it is not valid; `merged` are other places that it comes from."""
         if value is None:
             return None
         try:
             return msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
-            if self.sound(path):
+            if all(map(self.sound, (path, *merged))):
                 # the schema let it pass: a check of the type's own
                 self.document.add(path, re.sub(r" - at `.*`$", "", str(error)))
             return None
@@ -132,11 +133,11 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
         return None
     source, target = sources.get(settings.source), targets.get(settings.target)
     index_raw = merged_index(resolver.raw(("index",)), raw.get("index"))
-    index = resolver.convert((*path, "index"), index_raw, IndexSettings) or IndexSettings()
+    index = resolver.convert((*path, "index"), index_raw, IndexSettings, ("index",)) or IndexSettings()
     proof_raw = merged(resolver.raw(("verification",)), raw.get("verification"))
-    proof = resolver.convert((*path, "verification"), proof_raw, Verification) or Verification()
+    proof = resolver.convert((*path, "verification"), proof_raw, Verification, ("verification",)) or Verification()
     embedding_raw = merged(resolver.raw(("embedding",)), raw.get("embedding"))
-    embedding = resolver.convert((*path, "embedding"), embedding_raw, EmbeddingSettings)
+    embedding = resolver.convert((*path, "embedding"), embedding_raw, EmbeddingSettings, ("embedding",))
     fields_path: Path = (*path, "fields") if settings.fields is not None else ("fields",)
     fields = resolver.piece(fields_path, dict[str, FieldSettings], {})
     filters = [readable(each) for each in (proof.search.filters if proof.search else ())]
@@ -171,13 +172,13 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
 
 def _vector(resolver: Resolver, path: Path, name: str, index_raw: Any, embedding_raw: Any) -> VectorChoice:
     raw = resolver.raw(path) or {}
-    own = merged_index(index_raw, raw["index"]) if raw.get("index") is not None else None
-    index = resolver.convert((*path, "index"), own, IndexSettings)
-    embedding = resolver.convert(
-        (*path, "embedding"),
-        merged(embedding_raw, raw.get("embedding")) if raw.get("embedding") else None,
-        EmbeddingSettings,
-    )
+    migration = path[:2]
+
+    def own(key: str, whole: Any, type_: type[T]) -> T | None:
+        return resolver.convert((*path, key), whole, type_, (*migration, key), (key,)) if raw.get(key) else None
+
+    index = own("index", merged_index(index_raw, raw.get("index")), IndexSettings)
+    embedding = own("embedding", merged(embedding_raw, raw.get("embedding")), EmbeddingSettings)
     source = raw.get("from")
     return VectorChoice(
         name,

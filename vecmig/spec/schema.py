@@ -1,5 +1,6 @@
 """The spec's JSON Schema (draft 2020-12), from the document's types and the options of the connectors."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -36,6 +37,11 @@ def published() -> Schema:
     return document
 
 
+def published_text() -> str:
+    """Return what stands in schema.json."""
+    return json.dumps(published(), indent=2, ensure_ascii=False) + "\n"
+
+
 def published_types() -> list[str]:
     """Return the names of the connectors that are not for tests only. Raises PluginError if one cannot be loaded."""
     return [name for name in connector_types() if getattr(connector_options(name), "published", True)]
@@ -67,7 +73,8 @@ def _schema(connectors: Mapping[str, type[ConnectorOptions]], names: list[str]) 
             defs[f"{name}_{role}"] = _endpoint(name, resolved(common, whole), resolved(fragment, whole))
         defs[role] = _dispatch(role, names, list(connectors))
         whole["properties"][f"{role}s"]["additionalProperties"] = {"$ref": f"#/$defs/{role}"}
-    return _with_examples(_used(whole))
+    made: Schema = json.loads(json.dumps(_with_examples(_used(whole))))  # defaults may be tuples, which no schema knows
+    return made
 
 
 def _endpoint(name: str, common: Schema, options: Schema) -> Schema:
@@ -156,7 +163,7 @@ def _secrets(fragment: Schema, whole: Schema, path: tuple[str, ...]) -> Iterable
 
 
 _SAME = ("$schema", "default", "examples", "const", "enum", "if", "required", "propertyNames", "description")
-_NAMED = {"properties", "$defs"}  # mappings whose keys are names, not words of JSON Schema
+_NAMED = ("properties", "$defs")  # mappings whose keys are names, not words of JSON Schema
 _ABOUT = ("description", "default", "examples", "title")
 
 
@@ -167,7 +174,7 @@ def _lenient(fragment: Any) -> Any:
     if not isinstance(fragment, dict):
         return fragment
     inner = {key: value if key in _SAME else _lenient(value) for key, value in fragment.items() if key not in _NAMED}
-    for name in _NAMED & fragment.keys():
+    for name in (name for name in _NAMED if name in fragment):
         inner[name] = {key: _lenient(value) for key, value in fragment[name].items()}
     if not _restricted(fragment):
         return inner

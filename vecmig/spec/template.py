@@ -52,11 +52,16 @@ def is_expression(text: str) -> bool:
 
 @cache
 def _sandbox() -> SandboxedEnvironment:
-    sandbox = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True)
+    sandbox = _Sandbox(undefined=StrictUndefined, keep_trailing_newline=True, finalize=_written)
     sandbox.globals.clear()
     sandbox.filters = {name: _bounded(sandbox.filters[name]) for name in _FILTERS}
     sandbox.tests = {name: sandbox.tests[name] for name in _TESTS}
     return sandbox
+
+
+def _written(value: object) -> object:
+    """Return a value as YAML writes it: Python's True and None are texts there."""
+    return {True: "true", False: "false", None: "null"}[value] if value is None or isinstance(value, bool) else value
 
 
 def _bounded(apply: Callable[..., object]) -> Callable[..., object]:
@@ -104,6 +109,12 @@ def render(source: str, variables: Mapping[str, object]) -> str:
     if len(text) > MAX_CHARACTERS:
         raise ExpressionError(f"it becomes a text of more than {MAX_CHARACTERS:,} characters")
     return text
+
+
+def literal(text: str) -> str:
+    """Return a template that renders to this very text."""
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'{{{{ "{quoted}" }}}}'
 
 
 def segments(source: str) -> Iterator[tuple[bool, str]]:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from vecmig.spec.document import NAME, VARIABLE
 from vecmig.spec.nearest import did_you_mean, listed, nearest
@@ -21,6 +22,13 @@ _BOUNDS = {
     "exclusiveMaximum": "less than",
 }
 _UNITS = {"Length": "characters", "Items": "entries", "Properties": "keys"}
+# JSON Schema would take 1.0 for an integer.
+_Validator = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ def validate(document: Rendered, schema: Schema, types: Callable[[], list[str]])
 
 
 def _violations(document: Rendered, schema: Schema) -> list[Violation]:
-    return list(_leaves(Draft202012Validator(schema).iter_errors(document.value), schema))
+    return list(_leaves(_Validator(schema).iter_errors(document.value), schema))
 
 
 def _leaves(errors: Iterable[ValidationError], schema: Schema) -> Iterator[Violation]:
@@ -71,7 +79,7 @@ def _leaves(errors: Iterable[ValidationError], schema: Schema) -> Iterator[Viola
 
 def _fits(value: object, branch: Schema) -> bool:
     kind = branch.get("type")
-    return isinstance(kind, str) and Draft202012Validator({"type": kind}).is_valid(value)
+    return isinstance(kind, str) and bool(_Validator({"type": kind}).is_valid(value))
 
 
 def _wants_text(violation: Violation) -> bool:

@@ -18,6 +18,7 @@ class Variables:
     """`values` are ready; a name in `broken` has a problem of its own, which need not be told again."""
 
     values: Map[str, Value]
+    texts: Map[str, str]  # as they were written
     broken: frozenset[str] = frozenset()
 
 
@@ -71,6 +72,7 @@ def evaluated(own: Map[str, Scalar], given: Map[str, Given], text: Text) -> tupl
     for name, scalar in own.items():  # "2024" in quotes stays a text if another text takes its place
         if name in given and not scalar.plain and not is_expression(scalar.text):
             values[name] = given[name].text
+    texts = {name: scalar.text for name, scalar in own.items()} | {name: each.text for name, each in given.items()}
     problems: list[Problem] = []
     broken: set[str] = set()
     expressions: dict[str, Expression] = {}
@@ -88,8 +90,8 @@ def evaluated(own: Map[str, Scalar], given: Map[str, Given], text: Text) -> tupl
         except ValueError:  # told with the other values of the spec
             broken.add(name)
     for name in _ordered(expressions, own, text, problems, broken):
-        _evaluate(name, expressions[name], own[name], text, values, broken, problems)
-    return Variables(values, frozenset(broken)), problems
+        _evaluate(name, expressions[name], own[name], text, values, texts, broken, problems)
+    return Variables(values, texts, frozenset(broken)), problems
 
 
 def _ordered(
@@ -112,10 +114,11 @@ def _evaluate(
     scalar: Scalar,
     text: Text,
     values: dict[str, Value],
+    texts: dict[str, str],
     broken: set[str],
     problems: list[Problem],
 ) -> None:
-    found = misuse(expression, Variables(values, frozenset(broken)), text, scalar, name)
+    found = misuse(expression, Variables(values, texts, frozenset(broken)), text, scalar, name)
     if expression.variables & broken:
         broken.add(name)
         return
@@ -124,7 +127,7 @@ def _evaluate(
         problems.extend(found)
         return
     try:
-        values[name] = result(expression, values)
+        values[name], texts[name] = result(expression, Variables(values, texts))
     except ValueError as error:
         broken.add(name)
         problems.append(text.problem(scalar.mark, f"`{name}`: {error}"))
@@ -162,12 +165,12 @@ def _ways(name: str) -> str:
     return f"add it to `vars`, or give --var {name}=… or {PREFIX}{name}"
 
 
-def result(expression: Expression, values: Map[str, Value]) -> Value:
-    """Return the value of an expression: a lone variable's own, else its text read as YAML reads it without quotes.
+def result(expression: Expression, variables: Variables) -> tuple[Value, str]:
+    """Return what an expression becomes, and as text: a lone variable's own value, else what the text means in YAML.
 
     Raises ValueError.
     """
     if expression.alone is not None:
-        return values[expression.alone]
-    text = render(expression.source, values)
-    return value_of(text) if text else ""
+        return variables.values[expression.alone], variables.texts[expression.alone]
+    text = render(expression.source, variables.values)
+    return value_of(text) if text else "", text
