@@ -81,3 +81,9 @@ def test_nesting_has_a_limit_and_below_it_is_kept() -> None:
     for depth in (MAX_DEPTH + 1, 100_000):
         with pytest.raises(ValueError):
             loads(nested(depth))
+
+
+def test_digits_that_a_double_loses_behind_the_point_are_kept() -> None:
+    exact, rounded = b'{"a":20461.813177033089}', b'{"a":20461.81317703309}'
+    assert dumps(loads(exact)) == exact
+    assert canonical(exact) != canonical(rounded)

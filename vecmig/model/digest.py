@@ -10,7 +10,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from vecmig.model.batch import RecordBatch
-from vecmig.model.metadata import canonical
+from vecmig.model.metadata import AMBIGUOUS, canonical, canonical_plain
 from vecmig.model.record import MODULUS
 from vecmig.model.record import Digest as Digest
 
@@ -38,7 +38,7 @@ def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
     A vector that a record does not have is as one that the collection does not have. Raises ValueError if metadata
     is not a JSON object.
     """
-    metadata = pa.array([canonical(text) for text in batch.bytes_of("metadata")], pa.binary())
+    metadata = _canonical(batch)
     parts = [_sized(batch, "namespace"), _sized(batch, "id"), (_lengths(metadata), metadata)]
     for name in sorted(name for name in batch.names if name.startswith(("vector:", "sparse:"))):
         column = batch.table.column(name)
@@ -50,6 +50,12 @@ def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
             lengths = _fixed(pc.fill_null(pc.list_value_length(indices), 0).to_numpy(zero_copy_only=False), "<i4")
             parts += [(_labels(column, label), lengths), (_listed(column, indices), _listed(column, values))]
     return _xxh3(_joined(*parts))
+
+
+def _canonical(batch: RecordBatch) -> pa.BinaryArray:
+    ambiguous = pc.match_substring_regex(batch.table.column("metadata"), pattern=AMBIGUOUS).to_pylist()
+    texts = zip(batch.bytes_of("metadata"), ambiguous, strict=True)
+    return pa.array([canonical(text) if slow else canonical_plain(text) for text, slow in texts], pa.binary())
 
 
 def _xxh3(rows: pa.BinaryArray) -> NDArray[np.uint64]:
