@@ -122,7 +122,7 @@ def _connectors(root: Tree, text: Text, values: Variables) -> tuple[Connectors, 
             if not isinstance(kind, Scalar) or name not in installed:
                 continue
             try:
-                loaded[name] = connector_options(name)
+                loaded[name] = loaded.get(name) or connector_options(name)  # a look-up reads all installed packages
                 of[role, key.text] = name
             except PluginError as error:
                 failed.add((role, key.text))
