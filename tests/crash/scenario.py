@@ -20,6 +20,7 @@ from vecmig.model.record import Digest
 from vecmig.protocols import Source
 from vecmig.spec.load import load
 
+ROOT = Path(__file__).parents[2]  # where `tests` can be imported from
 KILLED = -9
 RECORDS, PART = 3_000, 150  # parts of a snapshot: each is read, written and checkpointed on its own
 
@@ -38,7 +39,7 @@ class Scenario:
             f"""
 version: 1
 name: crash
-sources: {{s: {{type: snapshot, path: source, page_rows: {PART}}}}}
+sources: {{s: {{type: snapshot, path: source}}}}
 targets: {{t: {{type: pgvector, dsn: "{{{{ env.CRASH_DSN }}}}", table: kb}}}}
 fields: {{n: {{type: int, filter: true}}}}
 verification: {{search: {{queries: {{sample: 5}}}}, thresholds: {{overlap: 0, recall: 0}}}}
@@ -49,13 +50,14 @@ execution: {{workers: 2}}
 
     def run(self, *command: str, timeout_s: float = 120, kill_after_s: float | None = None) -> int:
         """Run a module with arguments; return its exit code, KILLED where it was killed."""
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=self.directory,
-            env=os.environ | {"CRASH_DSN": self.dsn},
-            stdout=subprocess.DEVNULL,
-            stderr=(self.directory / "stderr").open("w"),
-        )
+        with (self.directory / "stderr").open("w") as complaint:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=self.directory,
+                env=os.environ | {"CRASH_DSN": self.dsn, "PYTHONPATH": str(ROOT)},
+                stdout=subprocess.DEVNULL,
+                stderr=complaint,
+            )
         try:
             return process.wait(timeout_s if kill_after_s is None else kill_after_s)
         except subprocess.TimeoutExpired:

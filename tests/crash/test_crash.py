@@ -10,8 +10,8 @@ from tests.crash.scenario import KILLED, Scenario
 
 
 @pytest.fixture
-def scenario(tmp_path: Path, postgres_dsn: str) -> Scenario:
-    made = Scenario(tmp_path, postgres_dsn)
+def scenario(tmp_path: Path, database: str) -> Scenario:
+    made = Scenario(tmp_path, database)
     made.begin()
     return made
 
@@ -36,10 +36,10 @@ def test_kills_one_after_the_other_lose_and_double_nothing(scenario: Scenario) -
 
 
 @pytest.mark.soak
-def test_a_hundred_kills_at_random_lose_and_double_nothing(tmp_path: Path, postgres_dsn: str) -> None:
+def test_a_hundred_kills_at_random_lose_and_double_nothing(tmp_path: Path, database: str) -> None:
     dice, killed = random.Random(1), 0
     while killed < 100:
-        scenario = Scenario(tmp_path / str(killed), postgres_dsn)
+        scenario = Scenario(tmp_path / str(killed), database)
         scenario.directory.mkdir()
         scenario.begin()
         while scenario.apply(kill_after_s=dice.uniform(0.3, 4)) == KILLED:
