@@ -34,16 +34,31 @@ def postgres_server() -> Iterator[str]:
         yield from _embedded()
 
 
+@pytest.fixture(scope="session")
+def postgres_with_vector(postgres_server: str) -> str:
+    """The connection string of a database with pgvector in its schema public."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector SCHEMA public")
+    return postgres_server
+
+
 @pytest.fixture
-def database(postgres_server: str) -> Iterator[str]:
-    """The connection string of a database of this test alone, with pgvector in it."""
+def database(postgres_with_vector: str) -> Iterator[str]:
+    """A connection string whose search path begins with a schema of this test alone."""
+    name = f"vecmig_test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_with_vector, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+        yield make_conninfo(postgres_with_vector, options=f"-c search_path={name},public")
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def bare_database(postgres_server: str) -> Iterator[str]:
+    """The connection string of a database of this test alone, where pgvector is not yet installed."""
     name = f"vecmig_test_{secrets.token_hex(6)}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        dsn = make_conninfo(postgres_server, dbname=name)
-        with psycopg.connect(dsn, autocommit=True) as inside:
-            inside.execute("CREATE EXTENSION vector")
-        yield dsn
+        yield make_conninfo(postgres_server, dbname=name)
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 

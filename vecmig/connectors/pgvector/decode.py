@@ -74,11 +74,10 @@ def dense(fields: Fields, number: int, vector: VectorField) -> tuple[pa.FixedSiz
         raw = raw.filter(pa.array(fits))
     rows = int(fits.sum())
     block = np.frombuffer(_data(raw), kind, rows * wanted // size).reshape(rows, wanted // size)
-    vectors = np.zeros((len(fields), vector.dimensions), np.float32)
-    if rows == len(fields):
-        vectors[:] = block[:, 4 // size :]
-    else:
-        vectors[fits] = block[:, 4 // size :]
+    vectors = block[:, 4 // size :].astype(np.float32)
+    if rows < len(fields):
+        vectors, present = np.zeros((len(fields), vector.dimensions), np.float32), vectors
+        vectors[fits] = present
     return vector_column(vectors, fits), ~fits & ~missing
 
 

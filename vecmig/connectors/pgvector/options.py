@@ -91,6 +91,10 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def collection(self) -> str:
         return self.table
 
+    @property
+    def label(self) -> str:
+        return self.table
+
     def anchored(self, directory: str) -> "PgvectorOptions":
         """Return these options with the path of an embedded server made absolute, from `directory`."""
         path = self.dsn.expression.removeprefix(EMBEDDED)
