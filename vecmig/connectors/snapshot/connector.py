@@ -176,9 +176,10 @@ class SnapshotConnector:
 
     def _finish(self, collection: str) -> None:
         data = self._dataset(collection)
-        if isinstance(data, native.Native) and not data.finished:
-            finish.finish(data)
+        if isinstance(data, native.Native):
             finish.sweep(data)
+            if not data.finished:
+                finish.finish(data)
 
 
 def _without(batch: RecordBatch, rejected: Sequence[Rejected]) -> RecordBatch:

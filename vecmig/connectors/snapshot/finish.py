@@ -13,7 +13,7 @@ from vecmig.connectors.snapshot import manifest as manifests
 from vecmig.connectors.snapshot import parts
 from vecmig.connectors.snapshot.dataset import Rows
 from vecmig.connectors.snapshot.native import Native, described
-from vecmig.connectors.snapshot.store import TEMPORARY, Entry, put, remove
+from vecmig.connectors.snapshot.store import TEMPORARY, Entry, listed, put, remove
 from vecmig.model.batch import RecordBatch, concat
 
 ABANDONED_S = 3600.0  # a temporary file this old belongs to no writer any more
@@ -21,8 +21,6 @@ ABANDONED_S = 3600.0  # a temporary file this old belongs to no writer any more
 
 def finish(data: Native) -> None:
     """Make the manifest say all. Memory: one part."""
-    for name in data.manifest.replaced:  # a crash may have left them; the next manifest does not name them any more
-        remove(data.store, name)
     kept: list[manifests.Part] = []
     replaced = [entry.name for entry in data.deletions]
     for entry, part in zip(data.files, described(data), strict=True):
@@ -43,7 +41,10 @@ def finish(data: Native) -> None:
 
 
 def sweep(data: Native) -> None:
-    """Remove what killed writers left behind."""
+    """Remove what a crash left behind. To be done before `finish`, whose manifest forgets what was replaced before."""
+    there = {entry.name for entry in listed(data.store, parts.DIRECTORY) or ()}
+    for name in there.intersection(data.manifest.replaced):
+        remove(data.store, name)
     if not data.store.local:
         return
     for info in data.store.fs.ls(data.store.path(parts.DIRECTORY), detail=True):

@@ -85,6 +85,7 @@ def encoded(table: pa.RecordBatch, footer: dict[str, object]) -> pa.Buffer:
         compression_level=dict.fromkeys(texts, 1),
         use_dictionary=["namespace"],
         write_statistics=["id", "namespace"],
+        write_page_checksum=True,
     )
     return sink.getvalue()
 

@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from vecmig.errors import ConnectorError, TransientError
 
 TEMPORARY = ".tmp-"  # what a killed writer leaves behind; no reader looks at it
+RESTORE = "Restore it from a copy, or make the snapshot anew"
 CHECKSUMS = ("ETag", "etag", "md5Hash", "content_md5")  # as S3, Azure and Google Cloud name them
 
 
@@ -70,11 +71,11 @@ def translated(store: Store, name: str, doing: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ConnectorError(f"no space left to write {path}: free some and run again, it goes on here") from error
+        if error.errno is None and doing == "read":  # Arrow's word for a file that is not what it ought to be
+            raise ConnectorError(f"{path} is damaged: {error}. {RESTORE}") from error
         raise ConnectorError(f"could not {doing} {path}: {error}") from error
     except pa.ArrowException as error:
-        raise ConnectorError(
-            f"{path} is damaged: {error}. Restore it from a copy, or make the snapshot anew"
-        ) from error
+        raise ConnectorError(f"{path} is damaged: {error}. {RESTORE}") from error
 
 
 def listed(store: Store, directory: str = "") -> list[Entry] | None:
@@ -135,7 +136,7 @@ def opened(store: Store, name: str) -> pq.ParquetFile:
     with translated(store, name, "read"):
         file = pa.OSFile(store.path(name)) if store.local else store.fs.open(store.path(name), "rb")
         try:
-            return pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+            return pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True)
         except BaseException:
             file.close()
             raise
