@@ -32,7 +32,8 @@ def compare(
     name: str, rows: int, ours: Callable[[], None], theirs: Callable[[], None], at_least: float, runs: int = 5
 ) -> Ratio:
     """Time both in turn, after one run of each that does not count."""
-    ours(), theirs()
+    for each in (ours, theirs):
+        each()
     rates: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
         for each, found in ((ours, rates[0]), (theirs, rates[1])):

@@ -23,7 +23,7 @@ from vecmig.model.plan import (
     Partition,
     ReconcileRecords,
 )
-from vecmig.model.report import Report
+from vecmig.model.report import RecordsCheck, Report
 from vecmig.model.state import Applied
 from vecmig.planning.plan import conversion_digest, plan_migration, schema_digest
 from vecmig.testing.contract import COUNTS, KEYS, records
@@ -107,6 +107,24 @@ def test_nothing_moved_since_the_last_apply_means_no_action_and_says_on_what_tha
 def test_a_verification_that_did_not_pass_is_run_again(report: str | None) -> None:
     plan = plan_migration(MIGRATION, source(), target(), applied(FIRST, report), MARK)
     assert plan.actions == ()
+    assert plan.verify
+
+
+@pytest.mark.parametrize(
+    ("found", "prune", "mends"),
+    [
+        (RecordsCheck(10, 9, mismatched=1), False, True),
+        (RecordsCheck(10, 9, missing=1), False, True),
+        (RecordsCheck(10, 10, extra=1), False, False),
+        (RecordsCheck(10, 10, extra=1), True, True),
+    ],
+)
+def test_what_a_verification_found_to_differ_is_reconciled(found: RecordsCheck, prune: bool, mends: bool) -> None:
+    before = applied(FIRST, "failed")
+    assert before.report
+    before = replace(before, report=replace(before.report, records=found))
+    plan = plan_migration(changed(prune=prune), source(), target(), before, MARK)
+    assert bool(plan.actions) is mends
     assert plan.verify
 
 

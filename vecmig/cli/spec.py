@@ -116,9 +116,9 @@ def schema(settings: Settings, kind: str, check: str | None, out: str | None) ->
 
 def _schema(kind: str) -> str:
     if kind == "spec":
-        from vecmig.spec.schema import published
+        from vecmig.spec.schema import published_text
 
-        return json.dumps(published(), indent=2, ensure_ascii=False) + "\n"
+        return published_text()
     from vecmig.reporting.json import schema_json, schemas
 
     if kind not in schemas():

@@ -6,6 +6,7 @@ from threading import Event
 
 from vecmig.comparison.reading import Side
 from vecmig.conversion.convert import Converted, convert, each_converted
+from vecmig.errors import CollectionNotFound
 from vecmig.migration import Migration
 from vecmig.model.batch import RecordBatch
 from vecmig.model.plan import Conversion, Partition
@@ -67,6 +68,10 @@ def target_side(migration: Migration, workers: int, stop: Event) -> Side:
     """Return what the target holds. Raises CollectionNotFound where it is not there."""
     name = migration.target.options.collection
     with closing(migration.target.open_target()) as target:
+        if target.describe(name) is None:
+            raise CollectionNotFound(
+                f"{migration.name}: the target {migration.target.label} is not there: apply makes it"
+            )
         partitions = tuple(target.partitions(name, workers))
 
     def pages(target: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:

@@ -135,14 +135,17 @@ def _records(
             )
             if now != then
         ]
-        if not moved:
+        if not moved and _known_to_differ(applied, migration.prune):
+            why = f"the verification of {applied.at} found records that differ"
+        elif not moved:
             strengths = " · ".join(
                 f"{side} unchanged ({now.strength})"
                 for side, now in (("source", source.fingerprint), ("target", target.fingerprint))
                 if now is not None
             )
             return None, f"{strengths} since the apply of {applied.at}"
-        why = f"{' and '.join(moved)} changed since the apply of {applied.at}"
+        else:
+            why = f"{' and '.join(moved)} changed since the apply of {applied.at}"
     elif applied is not None:
         why = "the spec converts records otherwise than the last apply did"
     else:
@@ -150,6 +153,12 @@ def _records(
     if target.rows == 0:
         return load, "the target is empty"
     return ReconcileRecords(migration.name, *names, source.partitions, conversion, migration.prune, rows), why
+
+
+def _known_to_differ(applied: Applied, prune: bool) -> bool:
+    """Return whether the last verification found what a reconciliation can mend."""
+    found = applied.report.records if applied.report else None
+    return bool(found and (found.missing or found.mismatched or (prune and found.extra)))
 
 
 def _expected(migration: Migration, source: Observed) -> int | None:

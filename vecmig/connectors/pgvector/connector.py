@@ -1,6 +1,6 @@
 """PostgreSQL with pgvector as a Target: each method borrows a connection and hands over to the module that knows how."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vecmig.connectors.pgvector import ddl, index, partitions, read, write
@@ -58,7 +58,7 @@ class PgvectorConnector:
 
     def read(
         self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
-    ) -> Iterator[tuple[RecordBatch, Cursor]]:
+    ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
         with self.sessions.reading(part.collection) as session:
             table = self._table(session, part.collection)
             yield from read.read(session, table, part, after, vectors, self.options.page_rows)

@@ -1,7 +1,7 @@
 """Reading: one COPY out for each partition, cut into batches; the cursor is the key of a batch's last record."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,7 +106,7 @@ def selection(table: Table, vectors: Sequence[str] | None) -> Selection:
 
 def read(
     session: Session, table: Table, part: Partition, after: Cursor | None, vectors: Sequence[str] | None, page_rows: int
-) -> Iterator[tuple[RecordBatch, Cursor]]:
+) -> Generator[tuple[RecordBatch, Cursor], None, None]:
     """Yield the records of a partition in the order of their keys, each batch with its cursor."""
     chosen = selection(table, vectors)
     key = sql.SQL(", ").join(expressions.order_by(table))
