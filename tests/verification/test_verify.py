@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from tests.comparison.sides import COLLECTION, database, records, sides, twice
 from vecmig.comparison.reading import Side, stored
 from vecmig.connectors.memory import MemoryConnector, MemoryOptions
+from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.errors import CollectionNotFound, UnsupportedError
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import RecordBatch, vector_column
@@ -335,8 +337,25 @@ def test_a_target_that_is_not_there_is_told() -> None:
     both = sides(source, target)
     target.open().drop(COLLECTION.name)
     migration = Migration("m", Endpoint("a", "memory", source), Endpoint("b", "memory", target))
-    with pytest.raises(CollectionNotFound, match="apply makes it"):
+    with pytest.raises(CollectionNotFound, match="is not there"):
         verify(migration, *both, project="p", environment="e")
+
+
+def test_a_snapshot_that_was_never_finished_is_settled_and_proven(tmp_path: Path) -> None:
+    path = str(tmp_path / "kb")
+    options = SnapshotOptions(path)
+    snapshot = options.open()
+    snapshot.create(replace(COLLECTION, name=path))
+    for batch in (records(60, metadata='{{"old": {n}}}'), records(40), records(30, start=20), records(5, start=90)):
+        snapshot.upsert(path, batch)
+    snapshot.delete(path, [Key("", f"d{n}") for n in [*range(50, 60), *range(90, 95)]])
+    source = database(records(50))
+    first, _ = sides(source, source)
+    target = Side("target", path, options.open, tuple(snapshot.partitions(path, 3)), workers=2)
+    migration = Migration("m", Endpoint("a", "memory", source), Endpoint("b", "snapshot", options))
+    report = verify(migration, first, target, project="p", environment="e")
+    assert report.verdict == "passed"
+    assert report.search[0].perfect == 50
 
 
 def test_another_metric_of_the_target_is_not_compared() -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 from typing import cast
@@ -12,7 +13,7 @@ from vecmig.comparison.reading import Side, Watch, control
 from vecmig.comparison.sampled import compare_sample, count_only, materialised
 from vecmig.comparison.sampler import Sampler
 from vecmig.errors import CollectionNotFound
-from vecmig.migration import Migration
+from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection as Schema
 from vecmig.model.plan import Conversion
@@ -49,7 +50,8 @@ def verify(
     `written`: what `settle` waits for. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded, namespaces, written)
+    target = _settled(migration, target, written or {})
+    setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded, namespaces)
     wanted = migration.verification
     sampler = (
         Sampler(max(1, -(-wanted.search.queries.sample // max(1, len(chosen)))), chosen) if wanted.search else None
@@ -84,6 +86,21 @@ def verify(
     )
 
 
+def _settled(migration: Migration, target: Side, written: Counts) -> Side:
+    """Wait until the target's writes are visible; return it with partitions of what is there then."""
+    with closing(target.open()) as store:
+        _there(store.describe(target.collection), migration.target)
+        cast(Target, store).settle(target.collection, written, SETTLE_S)
+        parts = store.partitions(target.collection, max(1, len(target.partitions)))
+    return replace(target, partitions=tuple(parts))
+
+
+def _there(schema: Schema | None, endpoint: Endpoint) -> Schema:
+    if schema is None:
+        raise CollectionNotFound(f"{endpoint.label} is not there: apply makes a target, a source must exist")
+    return schema
+
+
 def _setting(
     migration: Migration,
     source: Side,
@@ -92,20 +109,14 @@ def _setting(
     declared: Schema | None,
     excluded: Collection[Key],
     namespaces: Collection[str] | None,
-    written: Counts | None,
 ) -> tuple[Setting, list[str], list[str]]:
     """Return what searches need, the namespaces to search, and notes."""
     rules = conversion or Conversion()
     with closing(target.open()) as store:
-        actual = store.describe(target.collection)
-        if actual is None:
-            raise CollectionNotFound(f"{migration.target.label} is not there: apply makes it")
-        cast(Target, store).settle(target.collection, written or {}, SETTLE_S)
+        actual = _there(store.describe(target.collection), migration.target)
         counts = store.count(target.collection)
     with closing(source.open()) as store:
-        before = store.describe(source.collection)
-        if before is None:
-            raise CollectionNotFound(f"{migration.source.label} is not there")
+        before = _there(store.describe(source.collection), migration.source)
         known = namespaces
         if known is None and rules.namespace_from is None:
             known = store.count(source.collection)

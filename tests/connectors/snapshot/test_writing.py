@@ -105,7 +105,10 @@ def test_a_batch_that_is_repeated_after_a_crash_leaves_one_file(connector: Snaps
     connector.upsert(str(path), records(KEYS[:5]))
     for _ in range(3):
         SnapshotOptions(str(path)).open().upsert(str(path), records(KEYS[5:]))
+    assert digest(path) == digest_of(records(KEYS))
+    finished(connector, path)
     assert len(files(path)) == 2
+    assert digest(path) == digest_of(records(KEYS))
 
 
 def test_batches_cut_otherwise_after_a_crash_double_nothing(connector: SnapshotConnector, path: Path) -> None:

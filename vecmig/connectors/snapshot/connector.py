@@ -39,8 +39,8 @@ class SnapshotConnector:
         manifest = manifests.load(store)
         if manifest is not None:
             return manifest.collection(collection)
-        files = matching(store)
-        return foreign.load(store, collection, files, self._options).collection if files else None
+        base, files = matching(store)
+        return foreign.load(base, collection, files, self._options).collection if files else None
 
     def count(self, collection: str) -> Counts:
         return self._dataset(collection).counts()
@@ -80,7 +80,7 @@ class SnapshotConnector:
                 raise CollectionConflict(f"{collection.name!r} exists and differs: {actual}")
             return
         others = [entry.name for entry in listed(store) or () if not entry.name.startswith(TEMPORARY)]
-        if others or matching(store):
+        if others or matching(store)[1]:
             raise CollectionConflict(
                 f"{collection.name!r} holds {', '.join(others[:3]) or 'files'}, which vecmig did not make: give the path "
                 "of an empty directory, or of none"
@@ -99,7 +99,6 @@ class SnapshotConnector:
             part, content = parts.part_of(_without(batch, rejected), number)
         if part.rows:
             put(store, part.name, content)
-            self._forget_twins(store, manifest, part.name)
         return rejected
 
     def delete(self, collection: str, keys: Sequence[Key]) -> None:
@@ -115,7 +114,6 @@ class SnapshotConnector:
         content = hashlib.sha256(msgspec.json.encode(sorted(keys))).hexdigest()[:32]
         name = parts.part_name(self._next(store, manifest), content, deletion=True)
         put(store, name, parts.encoded(table, {"rows": len(keys)}))
-        self._forget_twins(store, manifest, name)
 
     def settle(self, collection: str, expected: Counts, timeout_s: float) -> None:
         self._finish(collection)
@@ -128,7 +126,7 @@ class SnapshotConnector:
         store = open_store(collection)
         manifest = manifests.load(store)
         if manifest is None:
-            if matching(store):
+            if matching(store)[1]:
                 raise CollectionConflict(f"{collection!r} was not made by vecmig, so it stays")
             return
         if manifest.mark is None:
@@ -148,16 +146,16 @@ class SnapshotConnector:
             data = native.load(store, collection, manifest, self._known.get(collection))
             self._known[collection] = data
             return data
-        files = matching(store)
+        base, files = matching(store)
         if not files:
             raise CollectionNotFound(f"{collection!r} holds no snapshot and no Parquet files")
-        return foreign.load(store, collection, files, self._options)
+        return foreign.load(base, collection, files, self._options)
 
     def _writable(self, collection: str) -> tuple[Store, manifests.Manifest]:
         store = open_store(collection)
         manifest = manifests.load(store)
         if manifest is None:
-            if matching(store):
+            if matching(store)[1]:
                 raise CollectionConflict(f"{collection!r} was not made by vecmig: it is only read")
             raise CollectionNotFound(f"{collection!r} holds no snapshot")
         return store, manifest
@@ -166,13 +164,6 @@ class SnapshotConnector:
         """Return a number above that of every file: what is written now replaces what was written before."""
         names = [*(entry.name for entry in listed(store, parts.DIRECTORY) or ()), *manifest.replaced]
         return max(map(parts.generation, names), default=0) + 1
-
-    def _forget_twins(self, store: Store, manifest: manifests.Manifest, name: str) -> None:
-        """Remove older files of the same content: a batch that is repeated after a crash leaves one."""
-        known = {part.name for part in manifest.parts}
-        for twin in parts.twins(name, listed(store, parts.DIRECTORY) or ()):
-            if twin not in known:
-                remove(store, twin)
 
     def _finish(self, collection: str) -> None:
         data = self._dataset(collection)

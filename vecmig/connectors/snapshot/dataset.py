@@ -111,7 +111,8 @@ class Rows:
             for n in range(group.num_columns):
                 column = group.column(n)
                 if f"{column.path_in_schema}.".startswith(chosen):
-                    size += column.total_uncompressed_size
+                    # a dictionary makes a chunk smaller than what it is read as: 4 bytes a value at the least
+                    size += max(column.total_uncompressed_size, 4 * column.num_values)
         return max(1, min(PAGE_BYTES * rows // max(size, 1), MAX_PAGE_ROWS))
 
 

@@ -17,7 +17,7 @@ def diagnose(options: SnapshotOptions) -> Iterator[tuple[str, bool, str]]:
         found = manifests.load(store)
         if found is not None:
             yield "snapshot", True, f"{found.rows:,} records in {len(found.parts):,} parts"
-        elif files := matching(store):
+        elif files := matching(store)[1]:
             yield "snapshot", True, f"{len(files):,} Parquet files made by others"
         elif listed(store):
             yield (

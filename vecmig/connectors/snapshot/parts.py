@@ -8,7 +8,7 @@ The number orders what a writer did after the other; writers side by side may sh
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pyarrow as pa
@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vecmig.connectors.snapshot.manifest import Part
-from vecmig.connectors.snapshot.store import Entry
 from vecmig.model.batch import RecordBatch
 from vecmig.model.digest import digest_of
 
@@ -39,11 +38,6 @@ def generation(name: str) -> int:
     """Return the number in a file's name."""
     match = _NAME.fullmatch(name)
     return int(match[1]) if match else 0
-
-
-def twins(name: str, entries: Iterable[Entry]) -> list[str]:
-    """Return the older files of the same content."""
-    return [each.name for each in entries if each.name[16:] == name[16:] and generation(each.name) < generation(name)]
 
 
 def part_name(number: int, hexadecimal: str, deletion: bool = False) -> str:

@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -92,19 +93,26 @@ def listed(store: Store, directory: str = "") -> list[Entry] | None:
     return sorted(inside, key=lambda entry: entry.name) if inside or not found else None
 
 
-def matching(store: Store) -> list[Entry]:
-    """Return the Parquet files that the path means: one, those of a pattern, or those below a directory; by name."""
+def matching(store: Store) -> tuple[Store, list[Entry]]:
+    """Return the Parquet files that the path means: those below a directory, those of a pattern, or one; by name.
+
+    Their names are relative to the store returned: the directory above a file, or above what a pattern leaves open.
+    """
     with translated(store, "", "list"):
         if glob.has_magic(store.root):
+            root = store.root[: re.search(r"[*?[]", store.root).start()].rpartition("/")[0]  # type: ignore[union-attr]
             found = store.fs.glob(store.root, detail=True)
         elif store.fs.isdir(store.root):
+            root = store.root
             found = store.fs.find(store.root, detail=True)
             found = {path: info for path, info in found.items() if path.endswith((".parquet", ".pq"))}
         elif store.fs.isfile(store.root):
+            root = store.root.rpartition("/")[0]
             found = {store.root: store.fs.info(store.root)}
         else:
-            found = {}
-        return [_entry(found[path], path) for path in sorted(found) if found[path]["type"] == "file"]
+            root, found = store.root, {}
+    files = [path for path in sorted(found) if found[path]["type"] == "file"]
+    return Store(store.fs, root), [_entry(found[path], path.removeprefix(root).lstrip("/")) for path in files]
 
 
 def fetched(store: Store, name: str) -> bytes | None:
@@ -112,7 +120,7 @@ def fetched(store: Store, name: str) -> bytes | None:
     with translated(store, name, "read"):
         try:
             return bytes(store.fs.cat_file(store.path(name)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
 
