@@ -8,11 +8,9 @@ The number orders what a writer did after the other; writers side by side may sh
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vecmig.connectors.snapshot.manifest import Part
@@ -102,13 +100,3 @@ def _retyped(column: pa.Array, type_: pa.DataType) -> pa.Array:
     if not pa.types.is_fixed_size_list(column.type) or column.null_count:
         return column.cast(type_)
     return pa.FixedSizeListArray.from_arrays(column.flatten(), type=type_)
-
-
-def keys_table(namespaces: Sequence[str], ids: Sequence[str]) -> pa.RecordBatch:
-    return pa.record_batch({"id": pa.array(ids, pa.string()), "namespace": pa.array(namespaces, pa.string())})
-
-
-def namespace_counts(namespaces: pa.Array) -> Counter[str]:
-    """Return how often each value occurs."""
-    counts = pc.value_counts(namespaces)
-    return Counter(dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)))
