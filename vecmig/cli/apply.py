@@ -44,20 +44,28 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
     saved = read_plan(plan_file) if plan_file else None
     project = project_of(settings, saved)
     store = store_of(project, "apply")
-    with store.lock(settings.lock_timeout), stoppable() as stop:
+    with store.lock(settings.lock_timeout):
         started = time.monotonic()
-        run = prepare(project, store.load(), saved, settings.only)
+        before = store.load()
+        run = prepare(project, before, saved, settings.only)
         if run.resumed:
             click.echo(f"Going on with the plan of {run.plan.created_at}, which was not finished.", err=True)
-        elif saved is None or run.plan.empty:
+        elif before and before.plan:
+            click.echo(
+                f"The unfinished plan of {before.plan.created_at} does not hold any more: the spec or a schema changed. "
+                "This one is new.",
+                err=True,
+            )
+        if not run.resumed and (saved is None or run.plan.empty):
             show_plan(run.plan, settings)
         if run.plan.empty:
             return
         if saved is None and not run.resumed and not auto_approve:
             confirm()
         outcome = outcome_of(run.plan, run.state, run.resumed)
-        for event in watched(execute(project, run, store, stop), settings):
-            outcome = outcome.after(event)
+        with stoppable() as stop:
+            for event in watched(execute(project, run, store, stop), settings):
+                outcome = outcome.after(event)
         state = store.load()
         files = tuple(str(path) for path in sorted(quarantine_of(project, run.plan).glob("*.parquet")))
         outcome = replace(
