@@ -29,14 +29,22 @@ class Ratio:
 
 
 def compare(
-    name: str, rows: int, ours: Callable[[], None], theirs: Callable[[], None], at_least: float, runs: int = 5
+    name: str,
+    rows: int,
+    ours: Callable[[], None],
+    theirs: Callable[[], object],
+    at_least: float,
+    runs: int = 5,
+    before: Callable[[], None] = lambda: None,
 ) -> Ratio:
-    """Time both in turn, after one run of each that does not count."""
+    """Time both in turn, after one run of each that does not count; `before` each, untimed."""
     for each in (ours, theirs):
+        before()
         each()
     rates: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs):
         for each, found in ((ours, rates[0]), (theirs, rates[1])):
+            before()
             started = time.perf_counter()
             each()
             found.append(rows / (time.perf_counter() - started))
