@@ -34,3 +34,9 @@ def sql(database: str) -> Iterator[Connection[tuple[Any, ...]]]:
     """A connection beside vecmig's, as an application or an administrator has one."""
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def docs(connect: Connect) -> PgvectorConnector:
+    """A connector to table docs, which is not there yet."""
+    return connect("docs")

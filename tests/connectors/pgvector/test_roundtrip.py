@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.connectors.pgvector.conftest import Connect
 from tests.connectors.pgvector.data import batch, read_all
+from vecmig.connectors.pgvector.connector import PgvectorConnector
 from vecmig.model.batch import Key, RecordBatch, concat, schema_of
 from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.model.digest import digest_of
@@ -55,10 +56,10 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
-def test_any_record_comes_back_bit_for_bit(connect: Connect, rows: list[dict[str, Any]]) -> None:
-    connector = connect("docs")
+def test_any_record_comes_back_bit_for_bit(docs: PgvectorConnector, rows: list[dict[str, Any]]) -> None:
+    connector = docs
     connector.drop("docs")
     connector.create(Collection("docs", SHAPE, mark="vecmig:test"))
     sent = RecordBatch(pa.RecordBatch.from_pylist(rows, schema_of(SHAPE)))
@@ -68,7 +69,6 @@ def test_any_record_comes_back_bit_for_bit(connect: Connect, rows: list[dict[str
         got = concat([page for page, _ in connector.read(part, None)])
         assert digest_of(got) == digest_of(sent)
         assert digest_of(connector.fetch("docs", sent.keys)) == digest_of(sent)
-    connector.close()
 
 
 TYPED = (
@@ -102,17 +102,16 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(FIELDS, min_size=1, max_size=5))
-def test_typed_fields_come_back_as_they_were(connect: Connect, metadata: list[dict[str, Any]]) -> None:
-    connector = connect("docs")
+def test_typed_fields_come_back_as_they_were(docs: PgvectorConnector, metadata: list[dict[str, Any]]) -> None:
+    connector = docs
     connector.drop("docs")
     shape = Collection("docs", (VectorField("", 3, "l2"),), TYPED, "vecmig:test")
     connector.create(shape)
     sent = batch([{"metadata": json.dumps(each, ensure_ascii=False)} for each in metadata])
     assert not connector.upsert("docs", sent)
     assert digest_of(connector.fetch("docs", sent.keys)) == digest_of(sent)
-    connector.close()
 
 
 def test_a_json_null_is_not_a_missing_field(connect: Connect) -> None:
@@ -164,7 +163,10 @@ def test_several_vectors_are_written_and_read_by_name(connect: Connect, sql: Any
     shape = (VectorField("title", 2, "l2"), VectorField("body", 3, "cosine"))
     connector.create(Collection("docs", shape, mark="vecmig:test"))
     connector.upsert("docs", batch([{"vector:title": [1, 2], "vector:body": [3, 4, 5]}], Collection("docs", shape)))
-    assert sql.execute("SELECT embedding_title::text, embedding_body::text FROM docs").fetchone() == ("[1,2]", "[3,4,5]")
+    assert sql.execute("SELECT embedding_title::text, embedding_body::text FROM docs").fetchone() == (
+        "[1,2]",
+        "[3,4,5]",
+    )
     (part,) = connector.partitions("docs", 1)
     ((page, _),) = connector.read(part, None, vectors=["body"])
     assert page.names == ["id", "namespace", "metadata", "vector:body"]

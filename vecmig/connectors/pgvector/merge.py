@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,6 +32,25 @@ def merged(
     # each piece begins with a comma: the first one goes
     joined = pc.binary_join_element_wise(inner, *pieces, "") if document is not None else _joined(pieces)
     return pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", ""), bad
+
+
+def shortest(values: pa.StringArray, single: bool) -> pa.StringArray:
+    """Return JSON numbers, or lists of them, in the shortest text of their value.
+
+    PostgreSQL writes 6.7267270501134896e+16 for what all others write as 6.72672705011349e+16: the same double, but
+    another decimal. `single`: the text is that of a float32.
+    """
+    turn = _singles if single else orjson.loads
+    return pa.array([text and orjson.dumps(turn(text)) for text in values.to_pylist()], pa.binary()).cast(pa.string())
+
+
+def _singles(text: str) -> object:
+    def rounded(value: object) -> object:
+        if isinstance(value, list):
+            return [rounded(each) for each in value]
+        return float(str(np.float32(value))) if isinstance(value, int | float) else value
+
+    return rounded(orjson.loads(text))
 
 
 def _joined(pieces: Sequence[pa.StringArray]) -> pa.StringArray:

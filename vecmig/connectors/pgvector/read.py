@@ -12,7 +12,7 @@ from psycopg import sql
 from vecmig.connectors.pgvector import decode, expressions
 from vecmig.connectors.pgvector.decode import Fields
 from vecmig.connectors.pgvector.keys import matching
-from vecmig.connectors.pgvector.merge import OBJECT, TWICE, merged
+from vecmig.connectors.pgvector.merge import OBJECT, TWICE, merged, shortest
 from vecmig.connectors.pgvector.partitions import bounds
 from vecmig.connectors.pgvector.session import Session, set_local
 from vecmig.connectors.pgvector.table import Column, Table, Vector
@@ -72,7 +72,7 @@ class Selection:
         document = None
         if table.document is not None:
             document, at = fields.text(at), at + 1
-        typed = [(column.name, fields.text(number)) for number, column in enumerate(table.fields, start=at)]
+        typed = [(column.name, _field(fields.text(number), column)) for number, column in enumerate(table.fields, at)]
         if document is None and not typed:
             metadata = pa.array(["{}"] * n, pa.string())
         else:
@@ -139,6 +139,10 @@ def fetch(session: Session, table: Table, keys: Sequence[Key]) -> RecordBatch:
             chunks.append(data)
             sizes += lengths
     return chosen.batch(decode.cut(b"".join(chunks), sizes, len(chosen.columns)))
+
+
+def _field(values: pa.StringArray, column: Column) -> pa.StringArray:
+    return shortest(values, single=column.type == "float4") if column.type in ("float4", "float8") else values
 
 
 def _within(table: Table, lower: Sequence[str] | None, upper: Sequence[str] | None) -> sql.Composable:

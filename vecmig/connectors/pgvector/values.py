@@ -5,6 +5,9 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import TypeGuard
+
+import numpy as np
 
 from vecmig.connectors.pgvector.keys import INTEGERS
 from vecmig.connectors.pgvector.table import Column
@@ -28,38 +31,35 @@ def encoder_of(column: Column) -> Encoder | None:
 
 
 def _integer(bits: int) -> Encoder:
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+
     def encode(value: object) -> bytes:
-        number = int(value) if isinstance(value, float) and value.is_integer() else value
-        if (
-            isinstance(number, bool)
-            or not isinstance(number, int)
-            or not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1)
-        ):
+        if not _is_number(value) or not least <= value <= most or value != int(value):
             raise Unfit(f"an integer of {bits} bits")
-        return number.to_bytes(bits // 8, "big", signed=True)
+        return int(value).to_bytes(bits // 8, "big", signed=True)
 
     return encode
 
 
 def _double(value: object) -> bytes:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or Decimal(repr(float(value))) != Decimal(repr(value))
-    ):
-        raise Unfit("a number of double precision")
+    try:
+        if not _is_number(value) or Decimal(repr(float(value))) != Decimal(str(value)):
+            raise Unfit("a number of double precision")
+    except OverflowError:
+        raise Unfit("a number of double precision") from None
     return struct.pack(">d", value)
 
 
+def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
 def _single(value: object) -> bytes:
-    raw = _double(value)
-    try:
-        single = struct.pack(">f", struct.unpack(">d", raw)[0])
-    except OverflowError:
-        raise Unfit("a number of single precision") from None
-    if struct.unpack(">f", single) != struct.unpack(">d", raw):
+    with np.errstate(over="ignore"):
+        single = np.float32(struct.unpack(">d", _double(value))[0])
+    if float(str(single)) != value:  # the shortest text of a float32 is what comes back
         raise Unfit("a number of single precision")
-    return single
+    return struct.pack(">f", single)
 
 
 def _text(value: object) -> bytes:
