@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from psycopg import sql
 
-from vecmig.connectors.pgvector.table import JSON_TYPES, Column, Table
+from vecmig.connectors.pgvector.session import Session
+from vecmig.connectors.pgvector.table import Column, Table
 
 _UTC = """
     CASE WHEN isfinite({0}) AND {0} >= '0001-01-01Z' AND {0} < '10000-01-01Z'
@@ -97,5 +98,9 @@ def vector_value(table: Table, column: Column) -> sql.Composable:
     return sql.SQL("{}::{}").format(column.identifier, sql.Identifier(table.extension_schema, "vector"))
 
 
-def is_json(column: Column) -> bool:
-    return column.type in JSON_TYPES and not column.array
+def with_parameters(query: sql.Composable, session: Session) -> bytes:
+    """Return a statement that is executed with parameters: a percent sign of a name or literal is no placeholder."""
+    if isinstance(query, sql.Composed):
+        return b"".join(with_parameters(part, session) for part in query)
+    text = query.as_bytes(session)
+    return text if isinstance(query, sql.SQL) else text.replace(b"%", b"%%")

@@ -132,9 +132,10 @@ def fetch(session: Session, table: Table, keys: Sequence[Key]) -> RecordBatch:
     statement = sql.SQL("COPY (SELECT {} FROM {} AS t JOIN {} ON {} ORDER BY {}) TO STDOUT (FORMAT BINARY)").format(
         sql.SQL(", ").join(chosen.columns), table.identifier, found.rows, found.condition, found.place
     )
+    query = expressions.with_parameters(statement, session)
     chunks: list[bytes] = []
     sizes: list[int] = []
-    with session.cursor() as cursor, cursor.copy(statement, found.parameters) as copy:
+    with session.cursor() as cursor, cursor.copy(query, found.parameters) as copy:
         for data, lengths in _pages(copy, page_rows=1 << 20):
             chunks.append(data)
             sizes += lengths

@@ -33,8 +33,9 @@ def search(session: Session, table: Table, search: Search) -> list[Hits]:
     with session.transaction():
         _settings(session, search)
         statement, before, after = _statement(table, vector, search)
+        prepared = expressions.with_parameters(statement, session)
         return [
-            _hits(session.execute(statement, [query, *before, *after, query, search.k]).fetchall())
+            _hits(session.execute(prepared, [query, *before, *after, query, search.k]).fetchall())
             for query in _texts(vector, search.queries)
         ]
 

@@ -8,6 +8,7 @@ from psycopg import errors, sql
 from vecmig.connectors.pgvector import encode
 from vecmig.connectors.pgvector.columns import Written, encoded, spread
 from vecmig.connectors.pgvector.errors import OF_A_RECORD, message
+from vecmig.connectors.pgvector.expressions import with_parameters
 from vecmig.connectors.pgvector.keys import matching
 from vecmig.connectors.pgvector.session import Session
 from vecmig.connectors.pgvector.table import Table
@@ -111,10 +112,10 @@ def delete(session: Session, table: Table, keys: Sequence[Key]) -> None:
     """Delete the records that exist."""
     for start in range(0, len(keys), DELETED_AT_ONCE):
         found = matching(table, keys[start : start + DELETED_AT_ONCE])
-        session.execute(
-            sql.SQL("DELETE FROM {} AS t USING {} WHERE {}").format(table.identifier, found.rows, found.condition),
-            found.parameters,
+        statement = sql.SQL("DELETE FROM {} AS t USING {} WHERE {}").format(
+            table.identifier, found.rows, found.condition
         )
+        session.execute(with_parameters(statement, session), found.parameters)
 
 
 def _names(rows: Written) -> sql.Composable:
