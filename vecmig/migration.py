@@ -76,6 +76,22 @@ class Migration:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclaredTarget:
+    """A target that no migration fills: its shape and its indexes are held against the spec, its records are not."""
+
+    target: Endpoint
+    embedding: Embedding = Embedding()
+    index: Index | None = None  # None: the spec says nothing of it
+    metric: Metric | None = None
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a plan calls it; no migration can have a name with a space."""
+        return f"target {self.target.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """One spec in one environment."""
 
@@ -85,6 +101,7 @@ class Project:
     directory: str  # of the spec: relative paths and .vecmig/ stand in it
     digest: str  # of the resolved spec; secrets as expressions
     migrations: tuple[Migration, ...]
+    targets: tuple[DeclaredTarget, ...] = ()  # those that no migration fills
     protected: bool = False
     execution: Execution = Execution()
     limits: Limits = Limits()

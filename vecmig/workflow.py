@@ -16,7 +16,7 @@ from vecmig.errors import CollectionNotFound, GuardError, Problem, SpecError, St
 from vecmig.execution.apply import apply as run_actions
 from vecmig.execution.copy import check_stop
 from vecmig.execution.local import LocalExecutor
-from vecmig.migration import Endpoint, Migration, Project
+from vecmig.migration import DeclaredTarget, Endpoint, Migration, Project
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection
 from vecmig.model.observed import Observed
@@ -24,6 +24,7 @@ from vecmig.model.plan import CreateCollection, DataDiff, LoadRecords, Migration
 from vecmig.model.report import Report
 from vecmig.model.state import State
 from vecmig.planning.plan import plan_migration, schema_digest
+from vecmig.planning.target import plan_target
 from vecmig.protocols import Event, IndexProgress, Source, StateStore
 from vecmig.verification.migration import PARTITIONS_PER_WORKER, prove, sides_of
 
@@ -63,13 +64,16 @@ def chosen(project: Project, only: Sequence[str]) -> list[Migration]:
 def make_plan(project: Project, state: State | None, only: Sequence[str] = (), data: bool = False) -> Plan:
     """Observe both sides and plan. Writes nothing. `data`: read everything, too, and count what differs."""
     lineage = state.lineage if state else str(uuid4())
+    mark = mark_of(project, lineage)
     applied = state.applied if state else {}
     planned = []
     for migration in chosen(project, only):
         source = observe_source(migration, project.execution.workers)
         target = observe_target(migration.target)
-        each = plan_migration(migration, source, target, applied.get(migration.name), mark_of(project, lineage))
+        each = plan_migration(migration, source, target, applied.get(migration.name), mark)
         planned.append(_data(project, each, migration) if data else each)
+    if not only:
+        planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
     return Plan(
         name=project.name,
         environment=project.environment,
@@ -140,18 +144,19 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
     """
     migrations = {migration.name: migration for migration in project.migrations}
     executor = LocalExecutor(migrations, project.execution, project.limits, quarantine_of(project, run.plan), stop)
-    for event in run_actions(run.plan, migrations=migrations, executor=executor, store=store, state=run.state, now=now):
+    works = _works(project)
+    for event in run_actions(run.plan, works=works, executor=executor, store=store, state=run.state, now=now):
         yield event
         if isinstance(event, IndexProgress):
             check_stop(stop)
     verdicts = []
     for planned in run.plan.migrations:
-        if planned.actions or planned.verify:
+        if planned.name in migrations and (planned.actions or planned.verify):
             report = yield from _verified(project, migrations[planned.name], store, stop)
             verdicts.append(f"{planned.name} {report.verdict}")
             yield report
     state = _stored(store)
-    store.save(state.finished(now()).with_event(f"applied {run.plan.id[:12]}: {', '.join(verdicts)}", now()))
+    store.save(state.finished(now()).with_event(f"applied {run.plan.id[:12]}: {', '.join(verdicts) or 'done'}", now()))
 
 
 def verify(
@@ -174,9 +179,11 @@ def inspect(endpoint: Endpoint) -> Collection:
 
 
 def diagnose(project: Project) -> Iterator[tuple[str, bool, str]]:
-    """Yield a check after the other, for every source and target that a migration uses."""
-    endpoints = {end.name: end for migration in project.migrations for end in (migration.source, migration.target)}
-    for endpoint in endpoints.values():
+    """Yield a check after the other, for every target and every source that a migration uses."""
+    works = _works(project).values()
+    sources = {work.source.name: work.source for work in works if isinstance(work, Migration)}
+    targets = {work.target.name: work.target for work in works}
+    for endpoint in (*sources.values(), *targets.values()):
         for what, well, detail in endpoint.options.diagnose():
             yield f"{endpoint.name}: {what}", well, detail
 
@@ -249,12 +256,11 @@ def _check(saved: Plan, project: Project, state: State | None) -> None:
 
 
 def _schemas_moved(plan: Plan, project: Project) -> list[str]:
-    migrations = {migration.name: migration for migration in project.migrations}
+    works = _works(project)
     moved = []
     for planned in plan.migrations:
-        migration = migrations[planned.name]
-        for endpoint, digest in zip((migration.source, migration.target), planned.schema_digests, strict=True):
-            if schema_digest(_described(endpoint)) != digest:
+        for endpoint, digest in zip(_ends(works[planned.name]), planned.schema_digests, strict=True):
+            if endpoint is not None and schema_digest(_described(endpoint)) != digest:
                 moved.append(f"{planned.name}: the schema of {endpoint.label} changed since")
     return moved
 
@@ -263,12 +269,12 @@ def _still_holds(plan: Plan, state: State, project: Project, only: Sequence[str]
     """Return whether an unfinished plan can go on: spec and schemas are those it was made from, or that it made."""
     if plan.spec_digest != project.digest or (only and tuple(only) != plan.only):
         return False
-    migrations = {migration.name: migration for migration in project.migrations}
+    works = _works(project)
     for planned in plan.migrations:
-        migration = migrations[planned.name]
-        if schema_digest(_described(migration.source)) != planned.schema_digests[0]:
+        source_end, target_end = _ends(works[planned.name])
+        if source_end is not None and schema_digest(_described(source_end)) != planned.schema_digests[0]:
             return False
-        target = _described(migration.target)
+        target = _described(target_end)
         create = next((each for each in planned.actions if isinstance(each, CreateCollection)), None)
         if schema_digest(target) == planned.schema_digests[1]:
             # as it was planned: fine, unless it was made by then and is gone again
@@ -277,6 +283,16 @@ def _still_holds(plan: Plan, state: State, project: Project, only: Sequence[str]
         elif not (create and target and create.collection.agrees_with(target)):
             return False
     return True
+
+
+def _works(project: Project) -> dict[str, Migration | DeclaredTarget]:
+    """Return all that a plan may work on, by name."""
+    works: list[Migration | DeclaredTarget] = [*project.migrations, *project.targets]
+    return {work.name: work for work in works}
+
+
+def _ends(work: Migration | DeclaredTarget) -> tuple[Endpoint | None, Endpoint]:
+    return (work.source if isinstance(work, Migration) else None), work.target
 
 
 def _described(endpoint: Endpoint) -> Collection | None:

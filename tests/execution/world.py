@@ -103,6 +103,6 @@ class World:
         )
         state = store.load() or State("n", "e", "l")
         events = apply(
-            plan, migrations={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t"
+            plan, works={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t"
         )
         return [event for event in events if isinstance(event, Progress)]

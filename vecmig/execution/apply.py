@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import assert_never
 
-from vecmig.migration import Migration
+from vecmig.migration import DeclaredTarget, Endpoint, Migration
 from vecmig.model.plan import BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
 from vecmig.model.state import Applied, Progress, Resource, State
 from vecmig.planning.plan import conversion_digest
 from vecmig.protocols import Event, Executor, Stage, StateStore
 
 Clock = Callable[[], str]  # the time now, ISO text in UTC
+Works = Mapping[str, Migration | DeclaredTarget]  # by the name that stands in the plan
 
 
 def apply(
-    plan: Plan, *, migrations: Mapping[str, Migration], executor: Executor, store: StateStore, state: State, now: Clock
+    plan: Plan, *, works: Works, executor: Executor, store: StateStore, state: State, now: Clock
 ) -> Iterator[Event]:
     """Do what is not done yet; yield what happens, once it is safe. `state`: as stored, under its lock.
 
@@ -24,7 +25,7 @@ def apply(
     state = store.save(state.begun(plan, now()))
     speeds: dict[str, float] = {}
     for action in plan.actions[state.done :]:
-        target = migrations[action.migration].target
+        target = works[action.migration].target
         match action:
             case CreateCollection():
                 yield Stage(action.migration, "create")
@@ -48,22 +49,22 @@ def apply(
         state = store.save(state.with_done())
     for planned in plan.migrations:
         if planned.actions:
-            migration = migrations[planned.name]
-            state = _recorded(state, plan, planned, migration, speeds.get(planned.name), now())
+            target = works[planned.name].target
+            state = _recorded(state, plan, planned, target, speeds.get(planned.name), now())
     store.save(state)
 
 
 def _recorded(
-    state: State, plan: Plan, planned: MigrationPlan, migration: Migration, rows_per_s: float | None, at: str
+    state: State, plan: Plan, planned: MigrationPlan, endpoint: Endpoint, rows_per_s: float | None, at: str
 ) -> State:
     """Note the target as a resource, and what its records are now: `No changes.` will rest on that."""
-    name = migration.target.options.collection
-    with closing(migration.target.open_target()) as target:
+    name = endpoint.options.collection
+    with closing(endpoint.open_target()) as target:
         made = target.describe(name)
         mark = made.mark if made else None
-        state = state.with_resource(Resource(migration.target.name, migration.target.label, name, mark, at))
+        state = state.with_resource(Resource(endpoint.name, endpoint.label, name, mark, at))
         move = next((each for each in planned.actions if isinstance(each, LoadRecords | ReconcileRecords)), None)
-        if move is None:
+        if move is None or planned.source_fingerprint is None:
             return state
         checkpoints = state.checkpoints_of(planned.name)
         before = state.applied.get(planned.name)

@@ -123,13 +123,16 @@ class DataDiff(Struct, frozen=True):
 
 
 class MigrationPlan(Struct, frozen=True):
-    """One migration: what is done, and all that a reviewer needs to judge it."""
+    """One migration: what is done, and all that a reviewer needs to judge it.
+
+    Or a target that no migration fills, which has no source and no records to move.
+    """
 
     name: str
-    source: str  # labels, safe to show
+    source: str | None  # labels, safe to show
     target: str
     actions: tuple[Action, ...]
-    source_fingerprint: Fingerprint
+    source_fingerprint: Fingerprint | None
     schema_digests: tuple[str, str]  # of source and target as observed
     source_counts: dict[str, int]  # records per namespace
     target_counts: dict[str, int]

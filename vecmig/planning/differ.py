@@ -25,6 +25,8 @@ def rebuilds(declared: Collection, actual: Collection) -> list[str]:
             reasons.append(f"field {field.name!r} is not a typed field there")
         elif types[field.name] != field.type:
             reasons.append(f"field {field.name!r} {types[field.name]} -> {field.type}")
+    if declared.model and actual.model and declared.model != actual.model:
+        reasons.append(f"model {actual.model} -> {declared.model}")
     return reasons
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from vecmig.conversion.convert import Converted, convert
 from vecmig.errors import CollectionConflict, UnsupportedError
-from vecmig.migration import Migration
+from vecmig.migration import DeclaredTarget, Migration
 from vecmig.model.collection import Collection
 from vecmig.model.observed import Observed
 from vecmig.model.plan import (
@@ -38,8 +38,8 @@ def plan_migration(
     assert source.fingerprint is not None
     declared = declare(migration, source.collection, mark)
     if target.collection is not None:
-        declared = replace(declared, mark=_owned(migration, target.collection, mark))
-        _refuse_rebuild(migration, declared, target.collection)
+        declared = replace(declared, mark=owned(migration, target.collection, mark))
+        refuse_rebuild(migration, declared, target.collection)
     conversion = conversion_of(migration, source.collection, declared)
     changes = index_changes(declared, target.collection)
     move, why = _records(migration, conversion, source, target, applied)
@@ -64,7 +64,7 @@ def plan_migration(
         verify=bool(applied and (applied.report is None or applied.report.verdict != "passed")),
         why=why,
         changes=tuple(changes) if target.collection is not None else (),
-        details=_details(declared, conversion),
+        details=details(declared, conversion),
         fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
         sampled=sampled.selected if sampled else 0,
         risks=tuple(_risks(migration, declared, source, target, move, sampled)),
@@ -92,7 +92,7 @@ def conversion_digest(conversion: Conversion) -> str:
     return hashlib.sha256(msgspec.json.encode(conversion)).hexdigest()
 
 
-def _owned(migration: Migration, actual: Collection, mark: str) -> str | None:
+def owned(migration: Migration | DeclaredTarget, actual: Collection, mark: str) -> str | None:
     """Return the mark to ask for: that of an adopted collection is not ours to demand."""
     if actual.mark == mark:
         return mark
@@ -108,7 +108,8 @@ def _owned(migration: Migration, actual: Collection, mark: str) -> str | None:
     )
 
 
-def _refuse_rebuild(migration: Migration, declared: Collection, actual: Collection) -> None:
+def refuse_rebuild(migration: Migration | DeclaredTarget, declared: Collection, actual: Collection) -> None:
+    """Raise UnsupportedError, with every reason, where only a new collection can be what the spec asks for."""
     reasons = rebuilds(declared, actual)
     if reasons:
         lines = "\n".join(f"  - {reason}" for reason in reasons)
@@ -167,26 +168,27 @@ def _expected(migration: Migration, source: Observed) -> int | None:
     return source.rows if migration.limit is None else min(migration.limit, source.rows)
 
 
-def _details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, str], ...]:
+def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, str], ...]:
+    """Return what the target is to be, as labels and texts."""
     kinds = {"float32": "", "float16": " as float16", "sparse": " sparse"}
     vectors = ", ".join(
         f"{(vector.name + ' ') if vector.name else ''}{vector.dimensions:,} dimensions{kinds[vector.kind]}"
         for vector in declared.vectors
     )
-    details = [("vectors", vectors)]
+    found = [("vectors", vectors)]
     if declared.fields:
         suffix = {(True, True): ", filter and search", (True, False): ", filter", (False, True): ", search"}
         fields = " · ".join(
             f"{field.name} {field.type}{suffix.get((field.filter, field.search), '')}" for field in declared.fields
         )
-        details.append(("fields", fields))
+        found.append(("fields", fields))
     for vector in declared.vectors:
         if vector.index is not None:
             label = f"index {vector.name}".strip()
-            details.append((label, f"{_index_text(vector.index)} {vector.metric}"))
+            found.append((label, f"{_index_text(vector.index)} {vector.metric}"))
     if conversion.where is not None or conversion.limit is not None:
-        details.append(("taken", "those that `where` and `limit` let through"))
-    return tuple(details)
+        found.append(("taken", "those that `where` and `limit` let through"))
+    return tuple(found)
 
 
 def _index_text(index: object) -> str:

@@ -50,8 +50,9 @@ def report_markdown(reports: Sequence[Report]) -> str:
 def _migration(migration: MigrationPlan) -> Iterable[str]:
     sign = "+" if creates(migration) else "~" if migration.actions or migration.verify else "="
     namespaces = len(migration.source_counts)
-    origin = f", {number(namespaces)} namespaces" if namespaces > 1 else ""
-    yield f"**{code(sign)} {markdown(migration.target)}** from {markdown(migration.source)}{origin} · {code(migration.name)}"
+    origin = f" from {markdown(migration.source)}" if migration.source else ""
+    origin += f", {number(namespaces)} namespaces" if namespaces > 1 else ""
+    yield f"**{code(sign)} {markdown(migration.target)}**{origin} · {code(migration.name)}"
     yield ""
     if not migration.actions:
         again = "Verified again: the last verification did not pass. " if migration.verify else "No changes: "

@@ -18,7 +18,7 @@ from vecmig.spec.outside import Given
 from vecmig.spec.parse import Mapping as Tree
 from vecmig.spec.parse import Node, Scalar, parse
 from vecmig.spec.render import Path, Rendered, Role, render_document
-from vecmig.spec.resolve import Resolver, endpoints, migrations
+from vecmig.spec.resolve import Resolver, declared_targets, endpoints, migrations
 from vecmig.spec.schema import Schema, published_types, schema, secret_paths
 from vecmig.spec.template import is_expression
 from vecmig.spec.template import read as read_expression
@@ -193,6 +193,7 @@ def _project(resolver: Resolver, path: str, environment: str, given: Mapping[str
         directory=resolver.directory,
         digest=_digest(document, environment, settings.protected),
         migrations=moves,
+        targets=tuple(declared_targets(resolver, targets, {each.target.name for each in moves})),
         protected=settings.protected,
         execution=resolver.piece(("execution",), Execution, Execution()),
         limits=resolver.piece(("limits",), Limits, Limits()),

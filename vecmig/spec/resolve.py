@@ -5,13 +5,14 @@ rest can still be checked.
 
 import re
 from collections.abc import Mapping as Map
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
 
-from vecmig.migration import Embedding, Endpoint, Migration, VectorChoice
+from vecmig.migration import DeclaredTarget, Embedding, Endpoint, Migration, VectorChoice
 from vecmig.model.collection import Field, Index
 from vecmig.model.filter import Filter, parse
 from vecmig.model.plan import FieldRule
@@ -150,11 +151,7 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
         embedding=_embedding(embedding),
         index=_index(index),
         metric=index.metric,
-        fields=tuple(
-            Field(name, each.type, each.filter, each.search)
-            for name, each in fields.items()
-            if each.type and not each.drop
-        ),
+        fields=_typed(fields),
         rules=tuple(FieldRule(name, each.from_ or name, each.type, each.drop) for name, each in fields.items()),
         vectors=tuple(
             _vector(resolver, (*path, "vectors", name), name, index_raw, embedding_raw) for name in settings.vectors
@@ -168,6 +165,32 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
         filters=tuple(each for each in filters if each),
     )
     return Resolved(path, migration, settings, index, fields, fields_path)
+
+
+def declared_targets(resolver: Resolver, targets: Endpoints, filled: Set[str]) -> list[DeclaredTarget]:
+    """Return the valid targets but for those that a migration fills, each with what the spec says of all of them."""
+    embedding = resolver.piece(("embedding",), EmbeddingSettings, EmbeddingSettings())
+    index = resolver.piece(("index",), IndexSettings, IndexSettings())
+    fields = _typed(resolver.piece(("fields",), dict[str, FieldSettings], {}))
+    given = resolver.raw(("index",)) is not None
+    return [
+        DeclaredTarget(
+            target,
+            Embedding(target.embedding.model or embedding.model, target.embedding.dimensions or embedding.dimensions),
+            _index(index) if given else None,
+            index.metric,
+            fields,
+        )
+        for name, target in targets.items()
+        if target is not None and name not in filled
+    ]
+
+
+def _typed(fields: Map[str, FieldSettings]) -> tuple[Field, ...]:
+    """Return the fields that the target types."""
+    return tuple(
+        Field(name, each.type, each.filter, each.search) for name, each in fields.items() if each.type and not each.drop
+    )
 
 
 def _vector(resolver: Resolver, path: Path, name: str, index_raw: Any, embedding_raw: Any) -> VectorChoice:

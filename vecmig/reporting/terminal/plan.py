@@ -89,7 +89,8 @@ def _migrations(plan: Plan, verbose: bool, colour: bool, width: int) -> list[str
 def _head(migration: MigrationPlan, name: str, colour: bool, width: int) -> str:
     symbol, shade = _symbol(migration)
     namespaces = len(migration.source_counts)
-    origin = f"from {migration.source}" + (f" ({number(namespaces)} namespaces)" if namespaces > 1 else "")
+    origin = f"from {migration.source}" if migration.source else "no migration fills it"
+    origin += f" ({number(namespaces)} namespaces)" if namespaces > 1 else ""
     left = visible(f"{symbol} {migration.target}")
     right = visible(f"  {origin}" + (f" · {name}" if name else ""))
     return ink(left.ljust(min(43, width - len(right))), shade, colour) + right
