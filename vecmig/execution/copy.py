@@ -1,6 +1,8 @@
 """One partition from source to target: read, convert, hash, write, and only then say so."""
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
@@ -34,30 +36,46 @@ class Prepared:
     digest: Digest  # of the converted batch
 
 
-def copy(source: Source, target: Target, load: LoadRecords, at: Checkpoint, tools: Tools) -> Iterator[Progress]:
-    """Yield once for each batch, after the target acknowledged it; go on from checkpoint `at`."""
-    for each in prefetched(_prepared(source, load, at, tools)):
-        if tools.stop.is_set():
-            return
-        converted = each.converted
-        put_aside(converted.bad, converted.rejected, load.migration, at.partition, each.cursor, tools)
-        rejected = write(target, load.target, converted.batch, tools)
-        digest = each.digest
-        if rejected:
-            kept, bad = split(converted.batch, rejected)
-            put_aside(bad, rejected, load.migration, at.partition, each.cursor, tools)
-            digest = digest_of(kept)
-        # in this order a crash repeats the batch, which upsert makes harmless; in the other it would skip it
-        yield Progress(
-            load.migration,
-            at.partition,
-            each.cursor,
-            read=converted.read,
-            rows=len(converted.batch) - len(rejected),
-            digest=digest,
-            rejected=(*converted.rejected, *rejected),
-            bytes=converted.batch.nbytes,
-        )
+def copy(
+    source: Source, targets: Sequence[Target], load: LoadRecords, at: Checkpoint, tools: Tools
+) -> Iterator[Progress]:
+    """Yield once for each batch, after the target acknowledged it, in the order of reading; go on from checkpoint `at`.
+
+    As many batches are written at once as there are connections in `targets`: while one waits for the store to commit,
+    the other is sent.
+    """
+    with ThreadPoolExecutor(len(targets), thread_name_prefix="write") as pool:
+        under_way: deque[Future[Progress]] = deque()
+        for number, each in enumerate(prefetched(_prepared(source, load, at, tools))):
+            if tools.stop.is_set():
+                break
+            under_way.append(pool.submit(_store, targets[number % len(targets)], load, at.partition, each, tools))
+            if len(under_way) == len(targets):
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+
+def _store(target: Target, load: LoadRecords, part: Partition, each: Prepared, tools: Tools) -> Progress:
+    converted = each.converted
+    put_aside(converted.bad, converted.rejected, load.migration, part, each.cursor, tools)
+    rejected = write(target, load.target, converted.batch, tools)
+    digest = each.digest
+    if rejected:
+        kept, bad = split(converted.batch, rejected)
+        put_aside(bad, rejected, load.migration, part, each.cursor, tools)
+        digest = digest_of(kept)
+    # in this order a crash repeats the batch, which upsert makes harmless; in the other it would skip it
+    return Progress(
+        load.migration,
+        part,
+        each.cursor,
+        read=converted.read,
+        rows=len(converted.batch) - len(rejected),
+        digest=digest,
+        rejected=(*converted.rejected, *rejected),
+        bytes=converted.batch.nbytes,
+    )
 
 
 def write(target: Target, collection: str, batch: RecordBatch, tools: Tools) -> tuple[Rejected, ...]:

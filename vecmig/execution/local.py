@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
@@ -19,6 +19,8 @@ from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
 from vecmig.protocols import Looked, Stage
 from vecmig.retry import Throttle
+
+WRITES_AT_ONCE = 2  # of one worker: one alone leaves the store idle while it commits, and vecmig while it stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,11 @@ class LocalExecutor:
         results: Queue[Progress | Future[None]] = Queue(maxsize=2 * self.execution.workers)
 
         def work() -> None:
-            with closing(migration.source.open_source()) as source, closing(migration.target.open_target()) as target:
+            with ExitStack() as stack:
+                source = stack.enter_context(closing(migration.source.open_source()))
+                targets = [stack.enter_context(closing(migration.target.open_target())) for _ in range(WRITES_AT_ONCE)]
                 while (at := _next(waiting)) is not None and not tools.stop.is_set():
-                    for progress in copy(source, target, load, at, tools):
+                    for progress in copy(source, targets, load, at, tools):
                         results.put(progress)
 
         with ThreadPoolExecutor(self.execution.workers, thread_name_prefix="worker") as pool:
