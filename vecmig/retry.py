@@ -60,17 +60,17 @@ def read_on(
 class Throttle:
     """Lets through at most `per_s` records a second, over all threads that share it. None: no limit."""
 
-    def __init__(self, per_s: int | None) -> None:
-        self._per_s, self._lock, self._free_at = per_s, Lock(), 0.0
+    def __init__(self, per_s: int | None, stop: Event) -> None:
+        self._per_s, self._stop, self._lock, self._free_at = per_s, stop, Lock(), 0.0
 
     def take(self, records: int) -> None:
-        """Wait until so many records more are within the rate."""
+        """Wait until so many records more are within the rate, or `stop` is set."""
         if self._per_s is None:
             return
         with self._lock:
             start = max(self._free_at, time.monotonic())
             self._free_at = start + records / self._per_s
-        time.sleep(max(0.0, start - time.monotonic()))
+        self._stop.wait(max(0.0, start - time.monotonic()))
 
 
 def _say(call: RetryCallState) -> None:

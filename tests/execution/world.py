@@ -102,7 +102,5 @@ class World:
             {"m": self.migration}, Execution(self.workers), self.limits, self.directory / "bad", stop or Event()
         )
         state = store.load() or State("n", "e", "l")
-        events = apply(
-            plan, works={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t"
-        )
+        events = apply(plan, works={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t")
         return [event for event in events if isinstance(event, Progress)]

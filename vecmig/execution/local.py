@@ -3,13 +3,13 @@
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
-from threading import Event
+from threading import Event, Thread
 
-from vecmig.errors import GuardError
+from vecmig.errors import GuardError, TransientError
 from vecmig.execution.copy import Tools, check_stop, copy
 from vecmig.execution.quarantine import Quarantine
 from vecmig.execution.reconcile import reconcile
@@ -37,10 +37,11 @@ class LocalExecutor:
         """Yield after each acknowledged batch. Raises Stopped once all workers have ended after `stop`."""
         migration = self.migrations[action.migration]
         quarantines = migration.on_bad_record == "quarantine"
+        stop = Event()  # ends this action's workers, at the user's wish or after an error
         tools = Tools(
-            Event(),  # ends this action's workers, at the user's wish or after an error
-            Throttle(self.limits.read_records_per_s),
-            Throttle(self.limits.write_records_per_s),
+            stop,
+            Throttle(self.limits.read_records_per_s, stop),
+            Throttle(self.limits.write_records_per_s, stop),
             Quarantine(self.quarantine) if quarantines else None,
         )
         rejected = sum(len(each.rejected) for each in state.checkpoints)
@@ -53,10 +54,8 @@ class LocalExecutor:
             done = sum(each.read for each in state.checkpoints_of(action.migration))
             yield Stage(action.migration, "load", action.rows, done)
             steps = self._load(migration, action, state, tools)
-        with closing(steps):
+        with closing(steps), _passed_on(self.stop, to=stop):
             for event in steps:
-                if self.stop.is_set():
-                    tools.stop.set()
                 yield event
                 rejected += len(event.rejected) if isinstance(event, Progress) else 0
                 if rejected > self.limits.max_quarantined:
@@ -96,14 +95,32 @@ class LocalExecutor:
                             error = error or ended.exception()
                             if error:
                                 tools.stop.set()
-                    if self.stop.is_set():
-                        tools.stop.set()
             finally:  # left early: the workers must not wait for room in the queue
                 tools.stop.set()
                 while running:
                     running -= not isinstance(results.get(), Progress)
-        if error:
-            raise error
+        if error and not (self.stop.is_set() and isinstance(error, TransientError)):
+            raise error  # but one that was only waiting for a store to come back ends as the user wished
+
+
+@contextmanager
+def _passed_on(flag: Event, to: Event) -> Iterator[None]:
+    """Set one event soon after the other: who waits for `to` need not know of `flag`."""
+    ended = Event()
+
+    def follow() -> None:
+        while not ended.is_set():
+            if flag.wait(0.1):
+                to.set()
+                return
+
+    follower = Thread(target=follow, name="stop", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        follower.join()
 
 
 def _next(waiting: "deque[Checkpoint]") -> Checkpoint | None:
