@@ -42,7 +42,8 @@ def complete(declared: Collection, vector_type: VectorType | None) -> Collection
 
 def _with_defaults(index: Index) -> Index:
     if index.type == "hnsw":
-        return replace(index, m=index.m or 16, ef_construction=index.ef_construction or 64)
+        m = 16 if index.m is None else index.m
+        return replace(index, m=m, ef_construction=64 if index.ef_construction is None else index.ef_construction)
     return index  # the lists of an ivfflat follow from the number of rows
 
 
@@ -87,19 +88,24 @@ def _of_vector(vector: VectorField) -> Iterator[str]:
     elif index.type != "flat":
         yield from _of_index(what, vector, index)
     if index.type == "hnsw":
-        if index.m is not None and not 2 <= index.m <= 100:
-            yield f"{what}: `m` is {index.m}, an hnsw index takes 2 to 100"
-        if index.ef_construction is not None and not 4 <= index.ef_construction <= 1000:
-            yield f"{what}: `ef_construction` is {index.ef_construction}, an hnsw index takes 4 to 1000"
-        elif index.m is not None and index.ef_construction is not None and index.ef_construction < 2 * index.m:
-            yield (
-                f"{what}: `ef_construction` is {index.ef_construction}, and must be at least twice `m`, {2 * index.m}"
-            )
+        yield from _of_hnsw(what, index)
     if index.ef_search is not None and not 1 <= index.ef_search <= 1000:
         yield f"{what}: `ef_search` is {index.ef_search}, pgvector takes 1 to 1000"
     for name, value in (("lists", index.lists), ("probes", index.probes)):
         if value is not None and not 1 <= value <= 32_768:
             yield f"{what}: `{name}` is {value}, an ivfflat index takes 1 to 32768"
+
+
+def _of_hnsw(what: str, index: Index) -> Iterator[str]:
+    m, candidates = _with_defaults(index).m, _with_defaults(index).ef_construction
+    assert m is not None
+    assert candidates is not None
+    if not 2 <= m <= 100:
+        yield f"{what}: `m` is {m}, an hnsw index takes 2 to 100"
+    elif not 4 <= candidates <= 1000:
+        yield f"{what}: `ef_construction` is {candidates}, an hnsw index takes 4 to 1000"
+    elif candidates < 2 * m:
+        yield f"{what}: `ef_construction` is {candidates}, and must be at least twice `m`, {2 * m}"
 
 
 def _of_index(what: str, vector: VectorField, index: Index) -> Iterator[str]:
