@@ -49,7 +49,7 @@ def conversion_of(migration: Migration, source: Collection, declared: Collection
     """Return how a record of the source becomes one of the target."""
     sources = {choice.name: choice.source for choice in migration.vectors}
     rules = tuple(VectorRule(v.name, sources.get(v.name, v.name), v.kind) for v in declared.vectors)
-    plain = all(rule == VectorRule(rule.name, rule.name, source.vector(rule.name).kind) for rule in rules)
+    plain = all(rule == VectorRule(rule.source, rule.source, source.vector(rule.source).kind) for rule in rules)
     keeps_all = plain and len(rules) == len(source.vectors)
     return Conversion(
         fields=migration.rules,
