@@ -300,8 +300,8 @@ def _described(endpoint: Endpoint) -> Collection | None:
         return source.describe(endpoint.options.collection)
 
 
-def _sample(source: Source, name: str) -> RecordBatch:
-    """Return the first records of several partitions."""
+def _sample(source: Source, name: str) -> RecordBatch | None:
+    """Return the first records of several partitions; None where there are none."""
     pages = []
     parts = source.partitions(name, SAMPLE_PLACES)
     for part in parts:
@@ -309,4 +309,4 @@ def _sample(source: Source, name: str) -> RecordBatch:
             for batch, _ in batches:
                 pages.append(batch.slice(0, SAMPLE_ROWS // len(parts)))
                 break
-    return concat(pages)
+    return concat(pages) if pages else None

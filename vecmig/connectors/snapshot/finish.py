@@ -45,7 +45,7 @@ def sweep(data: Native) -> None:
     there = {entry.name for entry in listed(data.store, parts.DIRECTORY) or ()}
     for name in there.intersection(data.manifest.replaced):
         remove(data.store, name)
-    if not data.store.local:
+    if not data.store.local or not there:
         return
     for info in data.store.fs.ls(data.store.path(parts.DIRECTORY), detail=True):
         name = info["name"].rsplit("/", 1)[-1]
