@@ -26,7 +26,7 @@ def dimensions_of(column: pa.Array) -> int:
 
 
 def vectors_of(column: pa.Array, dimensions: int, name: str) -> tuple[pa.Array, Wrong]:
-    """Return (n, dimensions) float32, null where there is no vector or one that is wrong, and what is wrong."""
+    """Return (n, dimensions) float32, null where there is no vector or one of another shape, and what is wrong."""
     present: NDArray[np.bool_] = column.is_valid().to_numpy(zero_copy_only=False)
     rows = np.flatnonzero(present)
     lengths = _lengths(column.drop_null())
@@ -38,7 +38,7 @@ def vectors_of(column: pa.Array, dimensions: int, name: str) -> tuple[pa.Array, 
     infinite = ~np.isfinite(matrix).all(axis=1)
     wrong += [(int(row), f"vector {name!r} has a component that is null") for row in rows[nulls]]
     wrong += [(int(row), f"vector {name!r} holds NaN or infinity") for row in rows[infinite & ~nulls]]
-    good = ~(infinite | nulls)
+    good = ~nulls  # one that is not finite is told, and given: a quarantine keeps it
     result = np.zeros((len(column), dimensions), np.float32)
     result[rows[good]] = matrix[good]
     valid = np.zeros(len(column), bool)

@@ -1,6 +1,7 @@
 """Exact search: every vector is compared, page by page; only the k nearest so far are held."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from vecmig.model.metadata import loads
 from vecmig.model.record import Key
 from vecmig.protocols import Hits, Search
 
+Floats = NDArray[np.floating[Any]]
+
 
 def nearest(pages: Iterable[RecordBatch], field: VectorField, search: Search) -> list[Hits]:
     """Return one Hits for each query. Of equal distances the one read first comes first."""
@@ -24,6 +27,8 @@ def nearest(pages: Iterable[RecordBatch], field: VectorField, search: Search) ->
     for page in pages:
         found = _chosen(page, search)
         rows, vectors = found.present_vectors(search.vector)
+        finite = np.isfinite(vectors).all(axis=1)
+        rows, vectors = rows[finite], vectors[finite]  # the others are near to nothing
         if not len(rows):
             continue
         here = distances_of(field.metric, search.queries, vectors)
@@ -41,14 +46,23 @@ def nearest(pages: Iterable[RecordBatch], field: VectorField, search: Search) ->
 
 
 def distances_of(metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the (q, n) distances of queries (q, d) and vectors (n, d), as `Hits` defines them."""
+    """Return the (q, n) distances of finite queries (q, d) and vectors (n, d), as `Hits` defines them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances = _distances_of(metric, queries, vectors).astype(np.float32, copy=False)
+        if not np.isfinite(distances).all():  # components so large that their products are beyond float32
+            distances = _distances_of(metric, queries.astype(np.float64), vectors.astype(np.float64)).astype(np.float32)
+    return distances
+
+
+def _distances_of(metric: Metric, queries: Floats, vectors: Floats) -> Floats:
+    distances: Floats
     if metric == "l1":
-        distances = np.stack([np.abs(vectors - query).sum(axis=1, dtype=np.float32) for query in queries])
+        distances = np.stack([np.abs(vectors - query).sum(axis=1) for query in queries])
     elif metric == "l2":
         # in doubles, for the difference of large squares loses what matters; |a - b|² = |a|² + |b|² - 2ab
         a, b = queries.astype(np.float64), vectors.astype(np.float64)
         squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * (a @ b.T)
-        distances = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+        distances = np.sqrt(np.maximum(squares, 0))
     else:
         distances = -queries @ vectors.T
         if metric == "cosine":
