@@ -63,14 +63,18 @@ class Throttle:
     def __init__(self, per_s: int | None, stop: Event) -> None:
         self._per_s, self._stop, self._lock, self._free_at = per_s, stop, Lock(), 0.0
 
+    @property
+    def at_once(self) -> int | None:
+        """The records of one second: more at once would be a burst. None: any number."""
+        return self._per_s
+
     def take(self, records: int) -> None:
-        """Wait until so many records more are within the rate, or `stop` is set."""
+        """Wait until so many records more are within the rate since the first, or `stop` is set."""
         if self._per_s is None:
             return
         with self._lock:
-            start = max(self._free_at, time.monotonic())
-            self._free_at = start + records / self._per_s
-        self._stop.wait(max(0.0, start - time.monotonic()))
+            end = self._free_at = max(self._free_at, time.monotonic()) + records / self._per_s
+        self._stop.wait(max(0.0, end - time.monotonic()))
 
 
 def _say(call: RetryCallState) -> None:

@@ -81,7 +81,7 @@ def _store(target: Target, load: LoadRecords, part: Partition, each: Prepared, t
 def write(target: Target, collection: str, batch: RecordBatch, tools: Tools) -> tuple[Rejected, ...]:
     """Upsert a batch in pieces that the target takes. Raises TransientError where it stays away too long."""
     rejected: list[Rejected] = []
-    for piece in _pieces(batch, target.capabilities.max_batch_bytes):
+    for piece in _pieces(batch, target.capabilities.max_batch_bytes, tools.write_throttle.at_once or len(batch)):
         tools.write_throttle.take(len(piece))
         rejected += retrying(tools.stop)(target.upsert, collection, piece)
     return tuple(rejected)
@@ -118,14 +118,14 @@ def _prepared(source: Source, load: LoadRecords, at: Checkpoint, tools: Tools) -
         yield Prepared(converted, cursor, digest_of(converted.batch))
 
 
-def _pieces(batch: RecordBatch, max_bytes: int) -> Iterator[RecordBatch]:
-    if batch.nbytes <= max_bytes or len(batch) <= 1:
+def _pieces(batch: RecordBatch, max_bytes: int, max_rows: int) -> Iterator[RecordBatch]:
+    if (batch.nbytes <= max_bytes and len(batch) <= max_rows) or len(batch) <= 1:
         if len(batch):
             yield batch
         return
     half = len(batch) // 2
-    yield from _pieces(batch.slice(0, half), max_bytes)
-    yield from _pieces(batch.slice(half), max_bytes)
+    yield from _pieces(batch.slice(0, half), max_bytes, max_rows)
+    yield from _pieces(batch.slice(half), max_bytes, max_rows)
 
 
 def check_stop(stop: Event) -> None:
