@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from vecmig.connectors.pgvector import encode
 from vecmig.connectors.pgvector.encode import Encoded
-from vecmig.connectors.pgvector.keys import id_parts
+from vecmig.connectors.pgvector.keys import INTEGERS, TEXTS, id_parts
 from vecmig.connectors.pgvector.table import Column, Table
 from vecmig.connectors.pgvector.values import Unfit, encoder_of
 from vecmig.errors import UnsupportedError
@@ -19,11 +18,30 @@ Reasons = dict[int, str]  # why a row cannot be held, by its place in the batch
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """n rows as COPY takes them: the columns in the order of the statement."""
+class Rows:
+    """n records that the table can hold, with their metadata spread over its columns."""
 
-    names: tuple[str, ...]
-    columns: tuple[Encoded, ...]
+    table: Table
+    batch: RecordBatch
+    values: Mapping[str, Sequence[bytes | None]]  # of each typed column, (n,)
+    documents: pa.Array | None  # (n,) JSON texts
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def slice(self, start: int, length: int) -> "Rows":
+        values = {name: column[start : start + length] for name, column in self.values.items()}
+        documents = self.documents.slice(start, length) if self.documents is not None else None
+        return Rows(self.table, self.batch.slice(start, length), values, documents)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns that are written, in the order of `encoded`."""
+        table = self.table
+        key = [column.name for column in (*((table.namespace,) if table.namespace else ()), *table.id)]
+        vectors = [vector.column.name for vector in table.vectors if column_of(vector.field) in self.batch.names]
+        documents = [table.document.name] if table.document is not None else []
+        return [*key, *vectors, *documents, *(column.name for column in table.fields)]
 
 
 def check_writable(table: Table) -> None:
@@ -50,12 +68,12 @@ def check_writable(table: Table) -> None:
             )
 
 
-def spread(table: Table, batch: RecordBatch) -> tuple[dict[str, list[Any]], pa.Array | None, Reasons]:
-    """Return the values of the typed columns, the documents as JSON text, and the rows whose metadata does not fit."""
+def spread(table: Table, batch: RecordBatch) -> tuple[Rows, Reasons]:
+    """Return the records with their metadata spread over columns, and those whose metadata does not fit: leave them out."""
     if table.document is not None and not table.fields:
-        return {}, batch.table.column("metadata"), {}
+        return Rows(table, batch, {}, batch.table.column("metadata")), {}
     reasons: Reasons = {}
-    values: dict[str, list[Any]] = {column.name: [None] * len(batch) for column in table.fields}
+    values: dict[str, list[bytes | None]] = {column.name: [None] * len(batch) for column in table.fields}
     documents: list[bytes | None] = [None] * len(batch)
     for row, text in enumerate(batch.bytes_of("metadata")):
         try:
@@ -72,7 +90,8 @@ def spread(table: Table, batch: RecordBatch) -> tuple[dict[str, list[Any]], pa.A
                 raise ValueError(f"the table has no column for its field `{next(iter(rest))}`, and none for the rest")
         except ValueError as error:
             reasons[row] = str(error)
-    return values, pa.array(documents, pa.binary()) if table.document is not None else None, reasons
+    texts = pa.array(documents, pa.binary()) if table.document is not None else None
+    return Rows(table, batch, values, texts), reasons
 
 
 def _value(column: Column, value: object) -> bytes:
@@ -91,42 +110,40 @@ def _value(column: Column, value: object) -> bytes:
         raise ValueError(f"its field `{column.name}` does not fit the column, which holds {kind}{unfit}") from None
 
 
-def encoded(
-    table: Table, batch: RecordBatch, values: Mapping[str, Sequence[Any]], documents: pa.Array | None
-) -> Written:
-    """Return valid rows as COPY takes them."""
-    columns: list[tuple[str, Encoded]] = []
+def encoded(rows: Rows) -> list[Encoded]:
+    """Return the columns as COPY takes them."""
+    table, batch = rows.table, rows.batch
+    columns: list[Encoded] = []
     if table.namespace is not None:
-        columns.append((table.namespace.name, _keys(table.namespace, batch.strings("namespace"), batch, "namespace")))
+        columns.append(_keys(table.namespace, batch, "namespace"))
     if len(table.id) == 1:
-        columns.append((table.id[0].name, _keys(table.id[0], batch.strings("id"), batch, "id")))
+        columns.append(_keys(table.id[0], batch, "id"))
     else:
         parts = [id_parts(table, id) or [] for id in batch.strings("id")]
         for column, texts in zip(table.id, zip(*parts, strict=True), strict=True):
-            columns.append((column.name, encode.blobs([_key(column, text) for text in texts])))
+            columns.append(encode.blobs([_key(column, text) for text in texts]))
     for vector in table.vectors:
         name = column_of(vector.field)
         if name not in batch.names:
             continue
         if vector.field.kind == "sparse":
-            found = encode.sparse(batch.table.column(name), vector.field.dimensions)
+            columns.append(encode.sparse(batch.table.column(name), vector.field.dimensions))
         else:
-            rows, present = batch.present_vectors(vector.field.name)
-            found = encode.dense(rows, present, len(batch), half=vector.field.kind == "float16")
-        columns.append((vector.column.name, found))
-    if table.document is not None and documents is not None:
-        columns.append((table.document.name, encode.text(documents, b"\1" if table.document.type == "jsonb" else b"")))
-    columns += [(column.name, encode.blobs(values[column.name])) for column in table.fields]
-    return Written(tuple(name for name, _ in columns), tuple(each for _, each in columns))
+            places, present = batch.present_vectors(vector.field.name)
+            columns.append(encode.dense(places, present, len(batch), half=vector.field.kind == "float16"))
+    if table.document is not None and rows.documents is not None:
+        columns.append(encode.text(rows.documents, b"\1" if table.document.type == "jsonb" else b""))
+    columns += [encode.blobs(rows.values[column.name]) for column in table.fields]
+    return columns
 
 
-def _keys(column: Column, texts: Sequence[str], batch: RecordBatch, name: str) -> Encoded:
-    if column.type in ("text", "varchar"):
+def _keys(column: Column, batch: RecordBatch, name: str) -> Encoded:
+    if column.type in TEXTS:
         return encode.text(batch.table.column(name))
-    return encode.blobs([_key(column, text) for text in texts])
+    return encode.blobs([_key(column, text) for text in batch.strings(name)])
 
 
 def _key(column: Column, text: str) -> bytes:
     encoder = encoder_of(column)
     assert encoder is not None, column.type  # check_writable refused it
-    return encoder(int(text) if column.type.startswith("int") else text)
+    return encoder(int(text) if column.type in INTEGERS else text)

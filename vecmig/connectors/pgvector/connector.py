@@ -18,7 +18,7 @@ from vecmig.model.plan import Fingerprint, Partition
 from vecmig.model.state import Cursor
 from vecmig.protocols import Capabilities, Counts, Hits, IndexProgress, Search
 
-MAX_BATCH_BYTES = 8 << 20
+MAX_BATCH_BYTES = 16 << 20  # each ends with a flush of the server's log: smaller ones spend their time on that
 
 
 def connect(options: PgvectorOptions) -> "PgvectorConnector":

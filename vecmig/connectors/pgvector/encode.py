@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from vecmig.connectors.pgvector.decode import HEADER_BYTES, SIGNATURE, TRAILER
+from vecmig.connectors.pgvector.decode import HEADER_BYTES, SIGNATURE
 
 HEADER = SIGNATURE.ljust(HEADER_BYTES, b"\0")
 MAX_SPARSE_DIMENSIONS = 1_000_000_000
@@ -32,11 +32,6 @@ def copy_rows(columns: Sequence[Encoded]) -> memoryview:
     joined = pc.binary_join_element_wise(*parts, _NO_SEPARATOR)
     _, offsets, data = joined.buffers()
     return memoryview(data)[: np.frombuffer(offsets, np.int64)[len(joined)]]
-
-
-def copy_data(columns: Sequence[Encoded]) -> list[bytes | memoryview]:
-    """Return all that a COPY takes, in order."""
-    return [HEADER, copy_rows(columns), TRAILER]
 
 
 def text(values: pa.Array, prefix: bytes = b"") -> Encoded:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +17,22 @@ from vecmig.connectors.pgvector.merge import OBJECT, TWICE, merged, shortest
 from vecmig.connectors.pgvector.partitions import bounds
 from vecmig.connectors.pgvector.session import Session, set_local
 from vecmig.connectors.pgvector.table import Column, Table, Vector
-from vecmig.model.batch import Key, RecordBatch, column_of
+from vecmig.model.batch import Key, RecordBatch, column_of, concat
 from vecmig.model.plan import Partition
 from vecmig.model.state import Cursor
 
 BATCH_BYTES = 8 << 20
+BLOCK_BYTES = 1 << 20
 Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some rows of a COPY, and whether a batch ends with them."""
+
+    data: bytes
+    sizes: list[int]  # of each row, in bytes
+    ends_batch: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +130,15 @@ def read(
         if table.key_is_indexed:
             set_local(session, "enable_sort", "off")  # the first row comes at once, and a resume skips what was read
         with cursor.copy(statement) as copy:
-            for data, sizes in _pages(copy, page_rows):
-                fields = decode.cut(data, sizes, len(chosen.columns))
-                last = json.dumps(chosen.last_key(fields), ensure_ascii=False)
-                yield chosen.batch(fields), Cursor(last)
+            parts: list[RecordBatch] = []
+            for block in _blocks(copy, page_rows):
+                # decoded while the server prepares the next: it waits once the socket is full
+                fields = decode.cut(block.data, block.sizes, len(chosen.columns))
+                parts.append(chosen.batch(fields))
+                if block.ends_batch:
+                    last = json.dumps(chosen.last_key(fields), ensure_ascii=False)
+                    yield _whole(parts), Cursor(last)
+                    parts = []
 
 
 def fetch(session: Session, table: Table, keys: Sequence[Key]) -> RecordBatch:
@@ -133,13 +149,10 @@ def fetch(session: Session, table: Table, keys: Sequence[Key]) -> RecordBatch:
         sql.SQL(", ").join(chosen.columns), table.identifier, found.rows, found.condition, found.place
     )
     query = expressions.with_parameters(statement, session)
-    chunks: list[bytes] = []
-    sizes: list[int] = []
     with session.cursor() as cursor, cursor.copy(query, found.parameters) as copy:
-        for data, lengths in _pages(copy, page_rows=1 << 20):
-            chunks.append(data)
-            sizes += lengths
-    return chosen.batch(decode.cut(b"".join(chunks), sizes, len(chosen.columns)))
+        blocks = [(block.data, block.sizes) for block in _blocks(copy, page_rows=max(1, len(keys)))]
+    parts = [chosen.batch(decode.cut(data, sizes, len(chosen.columns))) for data, sizes in blocks or [(b"", [])]]
+    return _whole(parts)
 
 
 def _field(values: pa.StringArray, column: Column) -> pa.StringArray:
@@ -156,24 +169,42 @@ def _within(table: Table, lower: Sequence[str] | None, upper: Sequence[str] | No
     return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
 
 
-def _pages(copy: Iterable[Buffer], page_rows: int) -> Iterator[tuple[bytes, list[int]]]:
-    """Yield pages of rows: their bytes joined, and the size of each."""
+def _blocks(copy: Iterable[Buffer], page_rows: int) -> Iterator[Block]:
+    """Yield blocks of about BLOCK_BYTES; a batch ends with every BATCH_BYTES or `page_rows`, and with the last row."""
     rows: list[Buffer] = []
-    size = 0
-    first = True
-    for chunk in copy:  # one row each, but for the header before the first and the trailer
-        row = chunk
-        if first:
-            row, first = chunk[decode.HEADER_BYTES :], False
-        if len(row) <= 2:
-            continue
-        rows.append(row)
-        size += len(row)
-        if len(rows) >= page_rows or size >= BATCH_BYTES:
-            yield b"".join(rows), [len(each) for each in rows]
+    size = batch_size = batch_rows = 0
+    for chunk in _rows(copy):
+        if batch_rows == page_rows or batch_size >= BATCH_BYTES or size >= BLOCK_BYTES:
+            ends = batch_rows == page_rows or batch_size >= BATCH_BYTES
+            yield Block(b"".join(rows), [len(each) for each in rows], ends)
             rows, size = [], 0
+            if ends:
+                batch_size = batch_rows = 0
+        rows.append(chunk)
+        size += len(chunk)
+        batch_size += len(chunk)
+        batch_rows += 1
     if rows:
-        yield b"".join(rows), [len(each) for each in rows]
+        yield Block(b"".join(rows), [len(each) for each in rows], True)
+
+
+def _rows(copy: Iterable[Buffer]) -> Iterator[Buffer]:
+    """Yield the rows of a COPY: one comes at a time, the first with the header, and after the last the trailer."""
+    chunks = iter(copy)
+    yield from (chunk[decode.HEADER_BYTES :] for chunk in islice(chunks, 1) if len(chunk) > decode.HEADER_BYTES + 2)
+    yield from (chunk for chunk in chunks if len(chunk) > 2)
+
+
+def _whole(parts: Sequence[RecordBatch]) -> RecordBatch:
+    if len({tuple(part.names) for part in parts}) > 1:  # only some have problems
+        parts = [_with_problems(part) for part in parts]
+    return parts[0] if len(parts) == 1 else concat(parts)
+
+
+def _with_problems(part: RecordBatch) -> RecordBatch:
+    if "problem" in part.names:
+        return part
+    return RecordBatch(part.table.append_column("problem", pa.nulls(len(part), pa.string())))
 
 
 def _first(problems: Sequence[tuple[str, pa.Array]], n: int) -> pa.StringArray:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from psycopg import errors, sql
 
 from vecmig.connectors.pgvector import encode
-from vecmig.connectors.pgvector.columns import Written, encoded, spread
+from vecmig.connectors.pgvector.columns import Rows, encoded, spread
+from vecmig.connectors.pgvector.decode import TRAILER
 from vecmig.connectors.pgvector.errors import OF_A_RECORD, message
 from vecmig.connectors.pgvector.expressions import with_parameters
 from vecmig.connectors.pgvector.keys import matching
@@ -17,6 +18,7 @@ from vecmig.model.batch import Key, RecordBatch, Rejected
 
 STAGING = sql.Identifier("vecmig staging")
 DELETED_AT_ONCE = 10_000
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(slots=True)
@@ -31,21 +33,17 @@ def upsert(session: Session, table: Table, batch: RecordBatch, memory: Memory) -
     reasons = problems(table, batch)
     good = [row for row in range(len(batch)) if row not in reasons]
     # what is not valid is taken out first, so that spread and encoding meet only what they can do
-    rest = batch if not reasons else batch.take(good)
-    values, documents, unfit = spread(table, rest)
+    rows, unfit = spread(table, batch.take(good) if reasons else batch)
     if unfit:
         reasons |= {good[row]: reason for row, reason in unfit.items()}
-        good = [row for row in good if row not in reasons]
-        rest = batch.take(good)
-        values, documents, _ = spread(table, rest)
+        rows, _ = spread(table, batch.take([row for row in good if row not in reasons]))
     rejected = [Rejected(batch.keys[row], reason) for row, reason in sorted(reasons.items())]
-    if not good:
-        return rejected
-    return rejected + _store(session, table, rest, memory, encoded(table, rest, values, documents))
+    return rejected + (_store(session, rows, memory) if len(rows) else [])
 
 
-def _store(session: Session, table: Table, batch: RecordBatch, memory: Memory, rows: Written) -> list[Rejected]:
+def _store(session: Session, rows: Rows, memory: Memory) -> list[Rejected]:
     """Store valid records; where the server refuses, halve them until the ones that it refuses are alone."""
+    table = rows.table
     try:
         if table.oid not in memory.meets_records:
             try:
@@ -55,31 +53,31 @@ def _store(session: Session, table: Table, batch: RecordBatch, memory: Memory, r
             except errors.UniqueViolation:
                 memory.meets_records.add(table.oid)
         with session.transaction():
-            if _merge(session, table, rows) == len(batch):
+            if _merge(session, rows) == len(rows):
                 memory.meets_records.discard(table.oid)  # all were new: a plain COPY will do
         return []
     except OF_A_RECORD as error:
-        if len(batch) == 1:
-            return [Rejected(batch.keys[0], f"PostgreSQL refuses it: {message(error)}")]
-    half = len(batch) // 2
-    halves = (batch.slice(0, half), batch.slice(half))
-    return [refused for part in halves for refused in _encode_and_store(session, table, part, memory)]
+        if len(rows) == 1:
+            return [Rejected(rows.batch.keys[0], f"PostgreSQL refuses it: {message(error)}")]
+    half = len(rows) // 2
+    halves = (rows.slice(0, half), rows.slice(half, len(rows) - half))
+    return [refused for part in halves for refused in _store(session, part, memory)]
 
 
-def _encode_and_store(session: Session, table: Table, batch: RecordBatch, memory: Memory) -> list[Rejected]:
-    values, documents, _ = spread(table, batch)
-    return _store(session, table, batch, memory, encoded(table, batch, values, documents))
-
-
-def _copy(session: Session, into: sql.Composable, rows: Written) -> None:
+def _copy(session: Session, into: sql.Composable, rows: Rows) -> None:
+    """Send the records block by block: while the server stores one, the next is encoded."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(into, _names(rows))
+    step = max(1, len(rows) * BLOCK_BYTES // max(rows.batch.nbytes, 1))
     with session.cursor() as cursor, cursor.copy(statement) as copy:
-        for chunk in encode.copy_data(rows.columns):
-            copy.write(chunk)
+        copy.write(encode.HEADER)
+        for start in range(0, len(rows), step):
+            copy.write(encode.copy_rows(encoded(rows.slice(start, min(step, len(rows) - start)))))
+        copy.write(TRAILER)
 
 
-def _merge(session: Session, table: Table, rows: Written) -> int:
+def _merge(session: Session, rows: Rows) -> int:
     """Upsert through a temporary table; return how many records were new."""
+    table = rows.table
     key = [column.name for column in (*((table.namespace,) if table.namespace else ()), *table.id)]
     rest = [name for name in rows.names if name not in key]
     session.execute(
@@ -118,5 +116,5 @@ def delete(session: Session, table: Table, keys: Sequence[Key]) -> None:
         session.execute(with_parameters(statement, session), found.parameters)
 
 
-def _names(rows: Written) -> sql.Composable:
+def _names(rows: Rows) -> sql.Composable:
     return sql.SQL(", ").join(map(sql.Identifier, rows.names))
