@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import psycopg
-from psycopg import Connection, errors, sql
+from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
@@ -91,7 +91,6 @@ class Sessions:
         except psycopg.Error as error:
             raise of_connecting(error, where, self._connected) from error
         self._connected = True
-        session.add_notice_handler(lambda _: None)  # such as "relation already exists, skipping"
         return session
 
 
@@ -129,11 +128,6 @@ def is_local(session: Session) -> bool:
     """Return whether the server runs on this machine, so that its memory is this machine's."""
     host = session.info.host
     return host.startswith(("/", "@")) or host in ("", "localhost", "127.0.0.1", "::1")
-
-
-def missing_extension(error: psycopg.Error) -> bool:
-    """Return whether a CREATE EXTENSION failed because the server does not have it."""
-    return isinstance(error, errors.UndefinedFile | errors.FeatureNotSupported)
 
 
 def setting(session: Session, name: str) -> str | None:
