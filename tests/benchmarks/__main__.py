@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 
 def main(chosen: list[str]) -> None:
-    with tempfile.TemporaryDirectory(prefix="vmb") as name:
+    with tempfile.TemporaryDirectory(prefix="vmb", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         for title, bench in BENCHES.items():
             if not chosen or title in chosen:

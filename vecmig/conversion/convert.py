@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vecmig.conversion.cast import cast
 from vecmig.model.batch import Key, RecordBatch, Rejected, vector_column
+from vecmig.model.digest import canonical_metadata
 from vecmig.model.filter import matches
 from vecmig.model.metadata import dumps, loads
 from vecmig.model.plan import Conversion, FieldRule, VectorRule
@@ -25,6 +26,7 @@ class Converted:
     batch: RecordBatch
     rejected: tuple[Rejected, ...]
     bad: RecordBatch  # the rejected records as the source gave them, in the same order, for the quarantine
+    canonical: pa.BinaryArray | None = None  # the batch's metadata in canonical form, where it is known already
 
     @property
     def selected(self) -> int:
@@ -38,7 +40,8 @@ def convert(batch: RecordBatch, conversion: Conversion, remaining: int | None = 
     moved is among the rejected, with a reason that holds no value of the record.
     """
     read = len(batch)
-    metadata, reasons = _parsed(batch)
+    canonical = _canonical(batch) if _keeps_metadata(conversion) and remaining is None else None
+    metadata, reasons = _parsed(batch) if canonical is None else ([], _given(batch))
     if conversion.where is not None:
         selected = [n for n, each in enumerate(metadata) if each is None or matches(conversion.where, each)]
     else:
@@ -52,9 +55,10 @@ def convert(batch: RecordBatch, conversion: Conversion, remaining: int | None = 
     batch, reasons = _fields(batch, metadata, reasons, conversion)
     batch, reasons = _vectors(batch, reasons, conversion.vectors)
     reasons = _repeated(batch, reasons)
-    keys, good = batch.keys, [n for n, reason in enumerate(reasons) if reason is None]
-    if len(good) == len(keys):
-        return Converted(read, _without_problem(batch), (), source.slice(0, 0))
+    good = [n for n, reason in enumerate(reasons) if reason is None]
+    if len(good) == len(batch):
+        return Converted(read, _without_problem(batch), (), source.slice(0, 0), canonical)
+    keys = batch.keys
     bad = [n for n, reason in enumerate(reasons) if reason is not None]
     rejected = tuple(Rejected(keys[n], str(reasons[n])) for n in bad)
     return Converted(read, _without_problem(batch.take(good)), rejected, source.take(bad))
@@ -63,12 +67,30 @@ def convert(batch: RecordBatch, conversion: Conversion, remaining: int | None = 
 Reasons = list[str | None]  # a row each: why it cannot be moved
 
 
+def _keeps_metadata(conversion: Conversion) -> bool:
+    return conversion.where is None and conversion.namespace_from is None and not conversion.fields
+
+
+def _canonical(batch: RecordBatch) -> pa.BinaryArray | None:
+    """Return all metadata in canonical form, which checks it, too; None if one of them cannot be read."""
+    try:
+        return canonical_metadata(batch)
+    except ValueError:
+        return None
+
+
+def _given(batch: RecordBatch) -> Reasons:
+    """Return what the source itself found, and empty ids."""
+    reasons: Reasons = batch.strings("problem") if "problem" in batch.names else [None] * len(batch)  # type: ignore[assignment]  # it may hold nulls
+    for n in pc.indices_nonzero(pc.equal(pc.binary_length(batch.table.column("id")), 0)).to_pylist():
+        reasons[n] = reasons[n] or "the id is empty"
+    return reasons
+
+
 def _parsed(batch: RecordBatch) -> tuple[list[dict[str, object] | None], Reasons]:
-    problems = batch.strings("problem") if "problem" in batch.names else [None] * len(batch)
     metadata: list[dict[str, object] | None] = []
     reasons: Reasons = []
-    for text, id, problem in zip(batch.bytes_of("metadata"), batch.bytes_of("id"), problems, strict=True):
-        reason = problem or (None if id else "the id is empty")
+    for text, reason in zip(batch.bytes_of("metadata"), _given(batch), strict=True):
         value = None
         try:
             value = loads(text)

@@ -15,9 +15,9 @@ from vecmig.model.record import MODULUS
 from vecmig.model.record import Digest as Digest
 
 
-def digest_of(batch: RecordBatch) -> Digest:
-    """Return the digest of n records. Raises ValueError if metadata is not a JSON object."""
-    return sum_of(record_hashes(batch))
+def digest_of(batch: RecordBatch, metadata: pa.BinaryArray | None = None) -> Digest:
+    """Return the digest of n records; parameters and errors as of `record_hashes`."""
+    return sum_of(record_hashes(batch, metadata))
 
 
 def sum_of(hashes: NDArray[np.uint64]) -> Digest:
@@ -32,13 +32,14 @@ def key_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
     return _xxh3(_joined(_sized(batch, "namespace"), _sized(batch, "id")))
 
 
-def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
+def record_hashes(batch: RecordBatch, metadata: pa.BinaryArray | None = None) -> NDArray[np.uint64]:
     """Return (n, 2) halves, high and low, of 128-bit hashes of key, metadata by value and the vectors' float32 bytes.
 
-    A vector that a record does not have is as one that the collection does not have. Raises ValueError if metadata
-    is not a JSON object.
+    A vector that a record does not have is as one that the collection does not have. `metadata` (n,): what
+    `canonical_metadata` returns for the batch, where it is known already. Raises ValueError if metadata is not a
+    JSON object.
     """
-    metadata = _canonical(batch)
+    metadata = canonical_metadata(batch) if metadata is None else metadata
     parts = [_sized(batch, "namespace"), _sized(batch, "id"), (_lengths(metadata), metadata)]
     for name in sorted(name for name in batch.names if name.startswith(("vector:", "sparse:"))):
         column = batch.table.column(name)
@@ -52,7 +53,8 @@ def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
     return _xxh3(_joined(*parts))
 
 
-def _canonical(batch: RecordBatch) -> pa.BinaryArray:
+def canonical_metadata(batch: RecordBatch) -> pa.BinaryArray:
+    """Return the n records' metadata in canonical form. Raises ValueError if one is not a JSON object."""
     ambiguous = pc.match_substring_regex(batch.table.column("metadata"), pattern=AMBIGUOUS).to_pylist()
     texts = zip(batch.bytes_of("metadata"), ambiguous, strict=True)
     return pa.array([canonical(text) if slow else canonical_plain(text) for text, slow in texts], pa.binary())
