@@ -34,6 +34,6 @@ bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long
 	$(BIN)/python -m tests.benchmarks
 
 soak: $(VENV)/.dev  ## Kill it a hundred times (long)
-	$(BIN)/pytest -m soak -o timeout=7200 tests/soak
+	$(BIN)/pytest -m soak -s -o timeout=7200 tests/crash
 
 .PHONY: help demo test check bench soak
