@@ -116,14 +116,17 @@ def _started(package: ModuleType, directory: Path) -> str:
 
 
 def _forget_stale_pid(directory: Path) -> None:
-    """Remove the pid file of a dead server whose number now belongs to some other process, as in a container."""
+    """Remove the pid file of a dead server whose number is still taken, as in a container, whose first process may not
+
+    collect the dead: by itself, or by some other process.
+    """
     file = directory / "postmaster.pid"
     try:
         pid = int(file.read_text().split("\n", 1)[0])
-        command = Path(f"/proc/{pid}/comm").read_text()
+        command, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
     except (OSError, ValueError):
         return
-    if command.strip() != "postgres":
+    if command != "postgres" or rest.split()[0] == "Z":
         file.unlink(missing_ok=True)
 
 
