@@ -9,10 +9,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from vecmig.connectors.pgvector.connector import PgvectorConnector
-
 from vecmig.cli.main import main
-from vecmig.storage import file
+from vecmig.connectors.pgvector.connector import PgvectorConnector
 from vecmig.storage.file import FileStateStore
 
 POINTS = [
@@ -62,7 +60,7 @@ def run() -> None:
     reaper.around(PgvectorConnector, "build_index", "index")
     reaper.around(FileStateStore, "save", "save")
     reaper.around(FileStateStore, "checkpoint", "checkpoint")
-    reaper.around(file.os, "replace", "replace")  # the state's temporary file becomes the state
+    reaper.around(os, "replace", "replace")  # the state's temporary file becomes the state
     sys.argv = ["vecmig", *sys.argv[sys.argv.index("--") + 1 :]]
     main()
 

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,15 @@ from vecmig.migration import Project
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.digest import digest_of
-from vecmig.model.record import Digest
+from vecmig.model.record import Digest, Key
+from vecmig.model.state import State
 from vecmig.protocols import Source
 from vecmig.spec.load import load
+from vecmig.storage.file import FileStateStore
 
 ROOT = Path(__file__).parents[2]  # where `tests` can be imported from
 KILLED = -9
+PATIENCE_S = 60.0
 RECORDS, PART = 3_000, 150  # parts of a snapshot: each is read, written and checkpointed on its own
 
 
@@ -49,26 +53,67 @@ execution: {{workers: 2}}
         )
 
     def run(self, *command: str, timeout_s: float = 120, kill_after_s: float | None = None) -> int:
-        """Run a module with arguments; return its exit code, KILLED where it was killed."""
+        """Run a module with arguments; return its exit code."""
+        process = self.start(*command)
+        try:
+            return process.wait(timeout_s)
+        finally:
+            process.kill()
+
+    def start(self, *command: str) -> "subprocess.Popen[bytes]":
+        """Start a module with arguments; its messages go to `complaint`."""
         with (self.directory / "stderr").open("w") as complaint:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=self.directory,
                 env=os.environ | {"CRASH_DSN": self.dsn, "PYTHONPATH": str(ROOT)},
                 stdout=subprocess.DEVNULL,
                 stderr=complaint,
             )
-        try:
-            return process.wait(timeout_s if kill_after_s is None else kill_after_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            if kill_after_s is None:
-                raise
-            return KILLED
 
-    def apply(self, kill_after_s: float | None = None) -> int:
-        return self.run("-m", "vecmig", "apply", "--auto-approve", kill_after_s=kill_after_s)
+    def apply(self) -> int:
+        return self.start_apply().wait(2 * PATIENCE_S)
+
+    def start_apply(self) -> "subprocess.Popen[bytes]":
+        return self.start("-m", "vecmig", "apply", "--auto-approve")
+
+    def apply_dying_after(self, seconds: float) -> bool:
+        """Apply, killed so long after it began to work; return False if it was ready by then."""
+        self.lock.unlink(missing_ok=True)  # which a killed run leaves behind
+        process = self.start_apply()
+        wait_until(lambda: self.lock.exists() or process.poll() is not None)
+        time.sleep(seconds)
+        killed = process.poll() is None
+        process.kill()
+        process.wait()
+        return killed
+
+    def slow_down(self, records_per_s: int) -> None:
+        """Let the load take its time, so that there is time to disturb it."""
+        path = self.directory / "vecmig.yaml"
+        path.write_text(path.read_text() + f"limits: {{write_records_per_s: {records_per_s}}}\n")
+
+    def change_source(self) -> None:
+        """Add 300 records, alter 300 and remove 300."""
+        path = self.directory / "source"
+        write_source(path, range(RECORDS, RECORDS + 300))
+        write_source(path, range(300, 600), version=1)
+        options = SnapshotOptions(str(path))
+        with closing(options.open()) as store:
+            store.delete(options.collection, [Key(f"ns{n % 3}", f"r{n}") for n in range(300)])
+
+    @property
+    def lock(self) -> Path:
+        """The file that stands beside the lock while a run holds it."""
+        return self.directory / ".vecmig" / "crash" / "default.lock.json"
+
+    def state(self) -> State | None:
+        return FileStateStore(str(self.directory), "crash", "default").load()
+
+    def done(self) -> int:
+        """Return how many records of an unfinished plan are known to be written."""
+        state = self.state()
+        return sum(each.rows for each in state.checkpoints) if state else 0
 
     def apply_dying(self, point: str, at: int) -> int:
         """Apply, killed at the `at`-th passage of a point of `mortal`."""
@@ -93,8 +138,17 @@ execution: {{workers: 2}}
             )
 
 
+def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Wait until something holds. Raises TimeoutError."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("it did not come about")
+        time.sleep(0.005)
+
+
 def write_source(path: Path, numbers: Sequence[int], dimensions: int = 8, version: int = 0) -> None:
-    """Write a snapshot with a record for each number; what it holds follows from number and version."""
+    """Write a record for each number to a snapshot; what it holds follows from number and version."""
     options = SnapshotOptions(str(path))
     with closing(options.open()) as store:
         store.create(Collection(options.collection, (VectorField("", dimensions, "cosine"),), mark="crash"))

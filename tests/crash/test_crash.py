@@ -1,19 +1,14 @@
-"""kill -9 at every step, and at random: run again, nothing is lost and nothing doubled."""
+"""kill -9 at every step: run again, nothing is lost and nothing doubled."""
 
-import random
-from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.crash.mortal import POINTS
-from tests.crash.scenario import KILLED, Scenario
-
-
-@pytest.fixture
-def scenario(tmp_path: Path, database: str) -> Scenario:
-    made = Scenario(tmp_path, database)
-    made.begin()
-    return made
+from tests.crash.scenario import KILLED, RECORDS, Scenario
+from vecmig.model.state import Progress
+from vecmig.storage.file import FileStateStore
+from vecmig.workflow import execute, prepare
 
 
 def finish(scenario: Scenario) -> None:
@@ -25,23 +20,34 @@ def finish(scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("point", [point for point in POINTS if "delete" not in point])
 def test_a_kill_at_a_step_loses_and_doubles_nothing(scenario: Scenario, point: str) -> None:
-    assert scenario.apply_dying(point, 1) == KILLED
+    assert scenario.apply_dying(point, 1) == KILLED, scenario.complaint
     finish(scenario)
 
 
 def test_kills_one_after_the_other_lose_and_double_nothing(scenario: Scenario) -> None:
     for at in (2, 3, 4):
-        assert scenario.apply_dying("after upsert", at) == KILLED
+        assert scenario.apply_dying("after upsert", at) == KILLED, scenario.complaint
     finish(scenario)
 
 
-@pytest.mark.soak
-def test_a_hundred_kills_at_random_lose_and_double_nothing(tmp_path: Path, database: str) -> None:
-    dice, killed = random.Random(1), 0
-    while killed < 100:
-        scenario = Scenario(tmp_path / str(killed), database)
-        scenario.directory.mkdir()
-        scenario.begin()
-        while scenario.apply(kill_after_s=dice.uniform(0.3, 4)) == KILLED:
-            killed += 1
-        finish(scenario)
+def test_kills_while_a_changed_source_is_reconciled_lose_and_double_nothing(scenario: Scenario) -> None:
+    assert scenario.apply() == 0, scenario.complaint
+    scenario.change_source()
+    for point in ("before upsert", "after upsert", "before delete", "after delete", "after checkpoint"):
+        assert scenario.apply_dying(point, 1) == KILLED, f"{point}: {scenario.complaint}"
+    finish(scenario)
+
+
+def test_a_run_after_a_kill_goes_on_where_the_other_was(scenario: Scenario) -> None:
+    scenario.slow_down(1500)
+    assert scenario.apply_dying("after upsert", 17) == KILLED, scenario.complaint  # of 20: checkpoints were saved
+    saved = scenario.done()
+    assert saved > 0
+    project, store = scenario.project(), FileStateStore(str(scenario.directory), "crash", "default")
+    with store.lock(0):
+        run = prepare(project, store.load(), None)
+        assert run.resumed
+        read = sum(event.read for event in execute(project, run, store, Event()) if isinstance(event, Progress))
+    assert read == RECORDS - saved
+    source, target = scenario.digests()
+    assert source == target
