@@ -40,15 +40,15 @@ class Scenario:
         """Write the source and the spec."""
         write_source(self.directory / "source", range(RECORDS))
         (self.directory / "vecmig.yaml").write_text(
-            f"""
+            """
 version: 1
 name: crash
-sources: {{s: {{type: snapshot, path: source}}}}
-targets: {{t: {{type: pgvector, dsn: "{{{{ env.CRASH_DSN }}}}", table: kb}}}}
-fields: {{n: {{type: int, filter: true}}}}
-verification: {{search: {{queries: {{sample: 5}}}}, thresholds: {{overlap: 0, recall: 0}}}}
-migrations: [{{name: m, source: s, target: t, prune: true}}]
-execution: {{workers: 2}}
+sources: {s: {type: snapshot, path: source}}
+targets: {t: {type: pgvector, dsn: "{{ env.CRASH_DSN }}", table: kb}}
+fields: {n: {type: int, filter: true}}
+verification: {search: {queries: {sample: 5}}, thresholds: {overlap: 0, recall: 0}}
+migrations: [{name: m, source: s, target: t, prune: true}]
+execution: {workers: 2}
 """
         )
 
