@@ -51,6 +51,8 @@ class Applied(Struct, frozen=True):
     conversion_digest: str
     rows: int  # that the target held then
     rejected: tuple[Rejected, ...] = ()  # kept: verification does not expect them
+    namespaces: tuple[str, ...] = ()  # all that the migration has written to: what it holds there is its business
+    endpoints_digest: str = ""  # of both sides' options: others mean other records
     rows_per_s: float | None = None  # measured: the next plan's estimate
     report: Report | None = None  # of the last verification
 
