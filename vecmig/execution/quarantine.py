@@ -1,4 +1,4 @@
-"""Bad records put aside: a Parquet file for each batch that had some, with a reason each."""
+"""Bad records put aside: a Parquet file for those that were found together, with a reason each."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,20 +9,24 @@ import pyarrow.parquet as pq
 
 from vecmig.model.batch import RecordBatch, Rejected
 from vecmig.model.plan import Partition
+from vecmig.storage.durable import replace_durably, sync_directory
 
 
 class Quarantine:
-    """A directory of rejected records, whole, as the source gave them. Writing a batch again replaces its file."""
+    """A directory of rejected records, whole. Putting the same records of a batch again replaces their file."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def put(self, migration: str, part: Partition, cursor: str, bad: RecordBatch, reasons: Sequence[Rejected]) -> None:
-        """Store the rejected records of one batch; durable on return. The n-th of `bad` has the n-th reason."""
-        name = hashlib.sha256(repr((migration, part, cursor)).encode()).hexdigest()[:16]
+        """Store rejected records of one batch; durable on return. The n-th of `bad` has the n-th reason."""
+        # named after the records, too: conversion and target reject in one batch, and none may overwrite the other's
+        keys = [(each.key.namespace, each.key.id) for each in reasons]
+        name = hashlib.sha256(repr((migration, part, cursor, keys)).encode()).hexdigest()[:16]
         table = bad.table.append_column("reason", pa.array([each.reason for each in reasons], pa.string()))
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.directory / f"{migration}-{name}.parquet"
-        temporary = path.with_suffix(".tmp")
-        pq.write_table(pa.Table.from_batches([table]), temporary)
-        temporary.replace(path)
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.Table.from_batches([table]), sink)
+        if not self.directory.exists():
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(self.directory.parent)
+        replace_durably(self.directory / f"{migration}-{name}.parquet", sink.getvalue().to_pybytes())

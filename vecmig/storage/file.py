@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from vecmig.errors import StateError
 from vecmig.model.state import State
 from vecmig.storage.document import decode, encode, newer_writer
+from vecmig.storage.durable import sync_directory, write_through
 from vecmig.storage.lock import Holder, clear, held, holder
 
 FOLDER = ".vecmig"
@@ -110,7 +111,7 @@ class FileStateStore:
             except StateError:  # the backup, if there is one, is worth more
                 aside = self.path.with_name(self.path.name + ".damaged")
             os.replace(self.path, aside)
-            _sync_directory(self.path.parent)
+            sync_directory(self.path.parent)
         return True
 
     @property
@@ -152,11 +153,11 @@ class FileStateStore:
         with _translated(f"cannot save {self.path}", "the state on disk is still the last good one"):
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                _write_through(temporary, data)
+                write_through(temporary, data)
                 if keep:
                     self._keep()
                 os.replace(temporary, self.path)
-                _sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
@@ -200,22 +201,6 @@ def _part(name: str) -> str:
     """Return a name as part of a path that stays in its folder; readable where it can be."""
     part = quote(name, safe=" ")
     return "%2E" + part[1:] if part.startswith(".") else part
-
-
-def _write_through(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
