@@ -30,6 +30,7 @@ class Capabilities:
 
     max_batch_bytes: int  # of one upsert: the engine cuts batches to this size
     searchable: bool = True  # `search` with exact=False uses an index whose recall is worth measuring
+    keeps_cursors: bool = True  # a cursor still resumes behind the same record after others were written or deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,13 @@ class ConnectorOptions(Protocol):
     @property
     def label(self) -> str:
         """What a person calls the collection. Holds no secret."""
+
+    @property
+    def place(self) -> str:
+        """Which database that is, as host, port and name: a plan is bound to it. Holds no secret; "" adds nothing to `label`.
+
+        Raises SpecError where a secret is not set.
+        """
 
     def anchored(self, directory: str) -> ConnectorOptions:
         """Return these options with relative paths made absolute, from `directory`."""

@@ -12,6 +12,10 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from vecmig.comparison.compare import compare
+from vecmig.comparison.reading import control
+from vecmig.comparison.sampled import counted
+from vecmig.comparison.sides import source_side
+from vecmig.conversion.convert import Converted
 from vecmig.errors import CollectionNotFound, GuardError, Problem, SpecError, StalePlanError
 from vecmig.execution.apply import apply as run_actions
 from vecmig.execution.copy import check_stop
@@ -20,10 +24,11 @@ from vecmig.migration import DeclaredTarget, Endpoint, Migration, Project
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection
 from vecmig.model.observed import Observed
-from vecmig.model.plan import CreateCollection, DataDiff, LoadRecords, MigrationPlan, Plan
+from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, Plan
 from vecmig.model.report import Report
-from vecmig.model.state import State
-from vecmig.planning.plan import plan_migration, schema_digest
+from vecmig.model.state import Applied, Cursor, State
+from vecmig.planning.plan import plan_migration
+from vecmig.planning.stale import Ends, against_spec, against_state, against_world
 from vecmig.planning.target import plan_target
 from vecmig.protocols import Event, IndexProgress, Source, StateStore
 from vecmig.verification.migration import PARTITIONS_PER_WORKER, prove, sides_of
@@ -38,6 +43,7 @@ class Run:
     plan: Plan
     state: State
     resumed: bool
+    against: tuple[str, ...] = ()  # why the one that was left unfinished does not go on
 
 
 def now() -> str:
@@ -71,7 +77,7 @@ def make_plan(project: Project, state: State | None, only: Sequence[str] = (), d
         source = observe_source(migration, project.execution.workers)
         target = observe_target(migration.target)
         each = plan_migration(migration, source, target, applied.get(migration.name), mark)
-        planned.append(_data(project, each, migration) if data else each)
+        planned.append(_data(project, each, migration, applied.get(migration.name)) if data else each)
     if not only:
         planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
     return Plan(
@@ -103,6 +109,8 @@ def observe_source(migration: Migration, workers: int) -> Observed:
             source.fingerprint(name),  # before the partitions: what is written after it is a change
             _sample(source, name),
             tuple(source.partitions(name, parts)),
+            migration.source.options.place,
+            source.capabilities.keeps_cursors,
         )
 
 
@@ -111,9 +119,10 @@ def observe_target(endpoint: Endpoint) -> Observed:
     name = endpoint.options.collection
     with closing(endpoint.open_target()) as target:
         collection = target.describe(name)
+        place = endpoint.options.place
         if collection is None:
-            return Observed(None, {})
-        return Observed(collection, target.count(name), target.fingerprint(name))
+            return Observed(None, {}, place=place)
+        return Observed(collection, target.count(name), target.fingerprint(name), place=place)
 
 
 def prepare(project: Project, state: State | None, saved: Plan | None, only: Sequence[str] = ()) -> Run:
@@ -122,19 +131,31 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
     An unfinished plan goes on where it still holds. Raises StalePlanError for a saved plan that does not hold any more,
     GuardError in a protected environment without one.
     """
-    if saved is not None:
-        _check(saved, project, state)
     unfinished = state.plan if state else None
-    if state and unfinished and saved in (None, unfinished) and _still_holds(unfinished, state, project, only):
-        return Run(unfinished, state, resumed=True)
-    if saved is None and project.protected:
+    goes_on = unfinished is not None and (saved is None or saved.id == unfinished.id)
+    against: list[str] = []
+    if unfinished is not None and goes_on and state is not None:
+        against = against_spec(unfinished, project, unfinished.only if saved else only)
+        against = against or against_world(unfinished, _ends_now(project, unfinished), state)
+        if not against:
+            return Run(unfinished, state, resumed=True)
+    if saved is not None:
+        if not goes_on:
+            against = against_spec(saved, project, saved.only) + against_state(saved, state)
+            against = against or against_world(saved, _ends_now(project, saved), None)
+        if against:
+            lines = "\n".join(f"  - {reason}" for reason in against)
+            raise StalePlanError(
+                f"the plan is stale, and nothing more was changed\n{lines}\n  Plan again, and apply that"
+            )
+    elif project.protected:
         raise GuardError(
             f"environment {project.environment!r} is protected: apply takes only a saved plan here. "
             f"Run: vecmig plan -e {project.environment} --out FILE, have it reviewed, then: vecmig apply FILE"
         )
     plan = saved or make_plan(project, state, only)
     fresh = State(project.name, project.environment, plan.lineage)
-    return Run(plan, replace(state or fresh, vecmig_version=version("vecmig")), resumed=False)
+    return Run(plan, replace(state or fresh, vecmig_version=version("vecmig")), False, tuple(against))
 
 
 def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Generator[Event | Report, None, None]:
@@ -206,20 +227,29 @@ def _verified(project: Project, migration: Migration, store: StateStore, stop: F
         stop=stop,
     )
     if state and applied:
-        store.save(state.with_applied(migration.name, replace(applied, report=report)))
+        namespaces = {*applied.namespaces, *(report.count.expected if report.count else ())}
+        known = replace(applied, report=report, namespaces=tuple(sorted(namespaces)))
+        store.save(state.with_applied(migration.name, known))
     return report
 
 
-def _data(project: Project, planned: MigrationPlan, migration: Migration) -> MigrationPlan:
+def _data(project: Project, planned: MigrationPlan, migration: Migration, applied: Applied | None) -> MigrationPlan:
     """Count, record by record, what the actions will find."""
-    if any(isinstance(action, CreateCollection | LoadRecords) for action in planned.actions):
-        return replace(planned, data=DataDiff(0, 0, sum(planned.source_counts.values()), 0))
-    source, target, *_ = sides_of(migration, project.execution.workers, lambda converted, part, cursor: None, Flag())
-    found = compare(source, target)
+    workers = project.execution.workers
+    load = next((each for each in planned.actions if isinstance(each, LoadRecords)), None)
+    if load:
+        side = source_side(migration, load.partitions, load.conversion, workers, _ignore, Flag())
+        return replace(planned, data=DataDiff(0, 0, sum(counted(side, (), control(), None).values()), 0))
+    source, target, *_ = sides_of(migration, workers, _ignore, Flag())
+    found = compare(source, target, excluded=[each.key for each in applied.rejected] if applied else ())
     unchecked = tuple(each for each in planned.unchecked if "--data" not in each)
     return replace(
         planned, data=DataDiff(found.matching, found.mismatched, found.missing, found.extra), unchecked=unchecked
     )
+
+
+def _ignore(converted: Converted, part: Partition, cursor: Cursor) -> None:
+    """What cannot be moved is among the risks of the plan, as far as the sample shows."""
 
 
 def _stored(store: StateStore) -> State:
@@ -228,71 +258,30 @@ def _stored(store: StateStore) -> State:
     return state
 
 
-def _check(saved: Plan, project: Project, state: State | None) -> None:
-    """Raise StalePlanError, with every reason, if a saved plan is not for here and now."""
-    reasons = []
-    if (saved.name, saved.environment) != (project.name, project.environment):
-        reasons.append(
-            f"it is for {saved.name} in {saved.environment}, this is {project.name} in {project.environment}"
-        )
-    if saved.spec_digest != project.digest:
-        reasons.append("the spec or a variable changed since")
-    used = next((each for each in state.plans if each.id == saved.id), None) if state else None
-    goes_on = bool(state and state.plan and state.plan.id == saved.id)
-    if used and not goes_on:
-        reasons.append(f"it was applied on {used.at}")
-    elif state and not goes_on:
-        if state.lineage != saved.lineage:
-            reasons.append("it belongs to another state: another one was begun, or the state was replaced")
-        elif state.serial != saved.serial:
-            reasons.append(f"another run changed the state since (serial {saved.serial} -> {state.serial})")
-    elif not state and saved.serial:
-        reasons.append("its state is gone")
-    if not reasons and not goes_on:
-        reasons += _schemas_moved(saved, project)
-    if reasons:
-        lines = "\n".join(f"  - {reason}" for reason in reasons)
-        raise StalePlanError(f"the plan is stale, and nothing was changed\n{lines}\n  Plan again, and apply that")
-
-
-def _schemas_moved(plan: Plan, project: Project) -> list[str]:
-    works = _works(project)
-    moved = []
+def _ends_now(project: Project, plan: Plan) -> dict[str, Ends]:
+    """Observe what staleness depends on."""
+    works, found = _works(project), {}
     for planned in plan.migrations:
-        for endpoint, digest in zip(_ends(works[planned.name]), planned.schema_digests, strict=True):
-            if endpoint is not None and schema_digest(_described(endpoint)) != digest:
-                moved.append(f"{planned.name}: the schema of {endpoint.label} changed since")
-    return moved
+        work = works[planned.name]
+        source = _glimpse(work.source) if isinstance(work, Migration) else None
+        found[planned.name] = Ends(source, _glimpse(work.target))
+    return found
 
 
-def _still_holds(plan: Plan, state: State, project: Project, only: Sequence[str]) -> bool:
-    """Return whether an unfinished plan can go on: spec and schemas are those it was made from, or that it made."""
-    if plan.spec_digest != project.digest or (only and tuple(only) != plan.only):
-        return False
-    works = _works(project)
-    for planned in plan.migrations:
-        source_end, target_end = _ends(works[planned.name])
-        if source_end is not None and schema_digest(_described(source_end)) != planned.schema_digests[0]:
-            return False
-        target = _described(target_end)
-        create = next((each for each in planned.actions if isinstance(each, CreateCollection)), None)
-        if schema_digest(target) == planned.schema_digests[1]:
-            # as it was planned: fine, unless it was made by then and is gone again
-            if create and state.done > plan.actions.index(create):
-                return False
-        elif not (create and target and create.collection.agrees_with(target)):
-            return False
-    return True
+def _glimpse(endpoint: Endpoint) -> Observed:
+    """Return a side without counts, sample and partitions."""
+    name = endpoint.options.collection
+    with closing(endpoint.open_source()) as connection:
+        collection = connection.describe(name)
+        fingerprint = connection.fingerprint(name) if collection else None
+        keeps = connection.capabilities.keeps_cursors
+    return Observed(collection, {}, fingerprint, place=endpoint.options.place, keeps_cursors=keeps)
 
 
 def _works(project: Project) -> dict[str, Migration | DeclaredTarget]:
     """Return all that a plan may work on, by name."""
     works: list[Migration | DeclaredTarget] = [*project.migrations, *project.targets]
     return {work.name: work for work in works}
-
-
-def _ends(work: Migration | DeclaredTarget) -> tuple[Endpoint | None, Endpoint]:
-    return (work.source if isinstance(work, Migration) else None), work.target
 
 
 def _described(endpoint: Endpoint) -> Collection | None:

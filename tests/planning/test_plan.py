@@ -23,7 +23,7 @@ from vecmig.model.plan import (
     Partition,
     ReconcileRecords,
 )
-from vecmig.model.report import RecordsCheck, Report
+from vecmig.model.report import CountCheck, RecordsCheck, Report
 from vecmig.model.state import Applied
 from vecmig.planning.plan import conversion_digest, plan_migration, schema_digest
 from vecmig.testing.contract import COUNTS, KEYS, records
@@ -80,6 +80,7 @@ def applied(plan: MigrationPlan, report: str | None = "passed") -> Applied:
         source_fingerprint=BEFORE,
         target_fingerprint=BEFORE,
         conversion_digest=conversion_digest(load.conversion),
+        endpoints_digest=plan.endpoints_digest,
         rows=10,
         report=Report("kb", "prod", plan.name, "s", "t", report, "", 1.0) if report else None,  # type: ignore[arg-type]
     )
@@ -260,3 +261,29 @@ def test_the_schema_digest_moves_with_the_shape_and_not_with_the_index() -> None
     digests = {schema_digest(each) for each in (None, DECLARED, other_shape)}
     assert len(digests) == 3
     assert schema_digest(other_index) == schema_digest(DECLARED)
+
+
+def test_other_options_of_an_endpoint_mean_that_records_are_compared() -> None:
+    other = changed(source=with_changes(MIGRATION.source, options=MemoryOptions("docs", page_rows=7)))
+    (action,) = plan_migration(other, source(), target(), applied(FIRST), MARK).actions
+    assert isinstance(action, ReconcileRecords)
+
+
+def test_another_database_under_the_same_name_means_that_records_are_compared() -> None:
+    elsewhere = with_changes(target(), place="db2:5432/app")
+    (action,) = plan_migration(MIGRATION, source(), elsewhere, applied(FIRST), MARK).actions
+    assert isinstance(action, ReconcileRecords)
+
+
+@pytest.mark.parametrize(("actual", "prune", "mends"), [(9, False, True), (11, False, False), (11, True, True)])
+def test_counts_that_a_verification_found_to_differ_are_reconciled(actual: int, prune: bool, mends: bool) -> None:
+    before = applied(FIRST, "failed")
+    assert before.report
+    before = replace(before, report=replace(before.report, count=CountCheck({"": 10}, {"": actual})))
+    assert bool(plan_migration(changed(prune=prune), source(), target(), before, MARK).actions) is mends
+
+
+def test_the_model_that_the_target_declares_is_asked_for() -> None:
+    other = changed(target=with_changes(MIGRATION.target, embedding=Embedding(model="other")))
+    with pytest.raises(UnsupportedError, match="vectors of other, the source's are of glove"):
+        plan_migration(other, source(), NOTHING, None, MARK)

@@ -50,11 +50,10 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
         run = prepare(project, before, saved, settings.only)
         if run.resumed:
             click.echo(f"Going on with the plan of {run.plan.created_at}, which was not finished.", err=True)
-        elif before and before.plan:
+        elif before and before.plan and run.against:
+            reasons = "; ".join(run.against)
             click.echo(
-                f"The unfinished plan of {before.plan.created_at} does not hold any more: the spec or a schema changed. "
-                "This one is new.",
-                err=True,
+                f"The plan of {before.plan.created_at} is left unfinished: {reasons}. This one is new.", err=True
             )
         if not run.resumed and (saved is None or run.plan.empty):
             show_plan(run.plan, settings)

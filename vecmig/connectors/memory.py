@@ -46,6 +46,10 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def label(self) -> str:
         return self.collection
 
+    @property
+    def place(self) -> str:
+        return f"database {self.database}"
+
     def anchored(self, directory: str) -> "MemoryOptions":
         return self
 

@@ -11,6 +11,7 @@ from vecmig.model.state import Applied, Progress, Resource, State
 from vecmig.planning.plan import conversion_digest
 from vecmig.protocols import Event, Executor, Stage, StateStore
 
+SETTLE_S = 600.0
 Clock = Callable[[], str]  # the time now, ISO text in UTC
 Works = Mapping[str, Migration | DeclaredTarget]  # by the name that stands in the plan
 
@@ -66,6 +67,7 @@ def _recorded(
         move = next((each for each in planned.actions if isinstance(each, LoadRecords | ReconcileRecords)), None)
         if move is None or planned.source_fingerprint is None:
             return state
+        target.settle(name, {}, SETTLE_S)  # a snapshot is finished then, and has the fingerprint that it keeps
         checkpoints = state.checkpoints_of(planned.name)
         before = state.applied.get(planned.name)
         applied = Applied(
@@ -77,6 +79,8 @@ def _recorded(
             conversion_digest=conversion_digest(move.conversion),
             rows=sum(target.count(name).values()),
             rejected=tuple(rejected for each in checkpoints for rejected in each.rejected),
+            namespaces=before.namespaces if before else (),
+            endpoints_digest=planned.endpoints_digest,
             rows_per_s=rows_per_s or (before.rows_per_s if before else None),
         )
     return state.with_applied(planned.name, applied)

@@ -106,8 +106,15 @@ def vector_column(vectors: NDArray[np.float32], valid: NDArray[np.bool_] | None 
 
 
 def concat(batches: Sequence[RecordBatch]) -> RecordBatch:
-    """Return the batches, at least one, as one."""
-    return RecordBatch(pa.concat_batches([batch.table for batch in batches]))
+    """Return the batches, at least one and of the same vectors, as one."""
+    tables = [batch.table for batch in batches]
+    if any("problem" in batch.names for batch in batches):  # which only those have that met one
+        tables = [table if "problem" in table.schema.names else _without_problems(table) for table in tables]
+    return RecordBatch(pa.concat_batches(tables))
+
+
+def _without_problems(table: pa.RecordBatch) -> pa.RecordBatch:
+    return table.append_column("problem", pa.nulls(len(table), pa.string()))
 
 
 def _matrix(column: pa.FixedSizeListArray) -> NDArray[np.float32]:

@@ -17,6 +17,8 @@ class Observed:
     fingerprint: Fingerprint | None = None
     sample: RecordBatch | None = None  # of the source: a few hundred to a few thousand records from several places
     partitions: tuple[Partition, ...] = ()  # of the source
+    place: str = ""  # which database that is
+    keeps_cursors: bool = True  # see Capabilities
 
     @property
     def rows(self) -> int:

@@ -136,6 +136,8 @@ class MigrationPlan(Struct, frozen=True):
     schema_digests: tuple[str, str]  # of source and target as observed
     source_counts: dict[str, int]  # records per namespace
     target_counts: dict[str, int]
+    places: tuple[str, str] = ("", "")  # which databases source and target are in
+    endpoints_digest: str = ""  # of both sides' options
     verify: bool = False  # nothing to do, but the last verification did not pass
     why: str = ""  # why these actions, or what "no changes" rests on
     changes: tuple[str, ...] = ()  # of an existing target, such as "index m 16 -> 32"

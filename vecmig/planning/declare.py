@@ -22,7 +22,10 @@ def declare(migration: Migration, source: Collection, mark: str | None) -> Colle
     vectors = []
     for choice in choices:
         vector = known[choice.source]
-        asked, given = _asked(choice.embedding, migration.embedding), migration.source.embedding
+        asked, given = (
+            _asked(choice.embedding, _asked(migration.embedding, migration.target.embedding)),
+            migration.source.embedding,
+        )
         reasons += _other_embedding(vector, asked, given.model or source.model)
         vectors.append(
             VectorField(
@@ -33,7 +36,12 @@ def declare(migration: Migration, source: Collection, mark: str | None) -> Colle
                 choice.index or migration.index,
             )
         )
-    model = migration.embedding.model or migration.source.embedding.model or source.model
+    model = (
+        migration.embedding.model
+        or migration.target.embedding.model
+        or migration.source.embedding.model
+        or source.model
+    )
     options = migration.target.options
     declared = options.complete(Collection(options.collection, tuple(vectors), migration.fields, mark, model))
     for before, after in zip(vectors, declared.vectors, strict=True):

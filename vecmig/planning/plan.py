@@ -42,7 +42,8 @@ def plan_migration(
         refuse_rebuild(migration, declared, target.collection)
     conversion = conversion_of(migration, source.collection, declared)
     changes = index_changes(declared, target.collection)
-    move, why = _records(migration, conversion, source, target, applied)
+    digest = endpoints_digest(migration, source, target)
+    move, why = _records(migration, conversion, source, target, applied, digest)
     actions: list[Action] = []
     rows = _expected(migration, source)
     if target.collection is None:
@@ -61,10 +62,12 @@ def plan_migration(
         schema_digests=(schema_digest(source.collection), schema_digest(target.collection)),
         source_counts=dict(source.counts),
         target_counts=dict(target.counts),
+        places=(source.place, target.place),
+        endpoints_digest=digest,
         verify=bool(applied and (applied.report is None or applied.report.verdict != "passed")),
         why=why,
         changes=tuple(changes) if target.collection is not None else (),
-        details=details(declared, conversion),
+        details=(*_places(source, target), *details(declared, conversion)),
         fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
         sampled=sampled.selected if sampled else 0,
         risks=tuple(_risks(migration, declared, source, target, move, sampled)),
@@ -85,6 +88,15 @@ def schema_digest(collection: Collection | None) -> str:
     """Return a digest of what of a collection cannot be changed in place; of its absence, too."""
     shape = without_index(collection) if collection else None
     return hashlib.sha256(msgspec.json.encode(shape)).hexdigest()
+
+
+def endpoints_digest(migration: Migration, source: Observed, target: Observed) -> str:
+    """Return a digest of where both sides are and how they are read; secrets count as expressions."""
+    ends = [
+        (end.type, end.options, observed.place)
+        for end, observed in ((migration.source, source), (migration.target, target))
+    ]
+    return hashlib.sha256(msgspec.json.encode(ends)).hexdigest()
 
 
 def conversion_digest(conversion: Conversion) -> str:
@@ -120,14 +132,21 @@ def refuse_rebuild(migration: Migration | DeclaredTarget, declared: Collection, 
 
 
 def _records(
-    migration: Migration, conversion: Conversion, source: Observed, target: Observed, applied: Applied | None
+    migration: Migration,
+    conversion: Conversion,
+    source: Observed,
+    target: Observed,
+    applied: Applied | None,
+    endpoints: str,
 ) -> tuple[LoadRecords | ReconcileRecords | None, str]:
     names = migration.source.options.collection, migration.target.options.collection
     rows = _expected(migration, source)
     load = LoadRecords(migration.name, *names, source.partitions, conversion, rows)
     if target.collection is None:
         return load, "there is no target yet"
-    if applied is not None and applied.conversion_digest == conversion_digest(conversion):
+    if applied is not None and applied.endpoints_digest != endpoints:
+        why = "the spec names another place, or other columns, than at the last apply"
+    elif applied is not None and applied.conversion_digest == conversion_digest(conversion):
         moved = [
             side
             for side, now, then in (
@@ -158,14 +177,24 @@ def _records(
 
 def _known_to_differ(applied: Applied, prune: bool) -> bool:
     """Return whether the last verification found what a reconciliation can mend."""
-    found = applied.report.records if applied.report else None
-    return bool(found and (found.missing or found.mismatched or (prune and found.extra)))
+    records = applied.report.records if applied.report else None
+    if records and (records.missing or records.mismatched or (prune and records.extra)):
+        return True
+    count = applied.report.count if applied.report else None
+    if count is None:
+        return False
+    surplus = [count.actual.get(name, 0) - count.expected.get(name, 0) for name in {*count.actual, *count.expected}]
+    return min(surplus, default=0) < 0 or (prune and max(surplus, default=0) > 0)
 
 
 def _expected(migration: Migration, source: Observed) -> int | None:
     if migration.where is not None:
         return None  # how many pass is known when they are read
     return source.rows if migration.limit is None else min(migration.limit, source.rows)
+
+
+def _places(source: Observed, target: Observed) -> tuple[tuple[str, str], ...]:
+    return (("where", f"{source.place or 'here'} -> {target.place or 'here'}"),) if source.place or target.place else ()
 
 
 def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, str], ...]:

@@ -24,6 +24,7 @@ def plan_target(target: DeclaredTarget, observed: Observed, mark: str) -> Migrat
         schema_digests=(schema_digest(None), schema_digest(actual)),
         source_counts={},
         target_counts=dict(observed.counts),
+        places=("", observed.place),
         why="it is what the spec declares; no migration fills it",
         unchecked=(UNCHECKED,),
     )

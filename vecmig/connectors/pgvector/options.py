@@ -95,6 +95,12 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def label(self) -> str:
         return self.table
 
+    @property
+    def place(self) -> str:
+        from vecmig.connectors.pgvector.session import endpoint
+
+        return endpoint(self)
+
     def anchored(self, directory: str) -> "PgvectorOptions":
         """Return these options with the path of an embedded server made absolute, from `directory`."""
         path = self.dsn.expression.removeprefix(EMBEDDED)

@@ -32,7 +32,7 @@ class SnapshotConnector:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(max_batch_bytes=self._options.part_mib * MIB, searchable=False)
+        return Capabilities(self._options.part_mib * MIB, searchable=False, keeps_cursors=False)
 
     def describe(self, collection: str) -> Collection | None:
         store = open_store(collection)

@@ -75,6 +75,10 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
         near = self.path if self.remote else os.path.relpath(self.path)
         return self.path if near.startswith("..") else near
 
+    @property
+    def place(self) -> str:
+        return ""
+
     def anchored(self, directory: str) -> "SnapshotOptions":
         return self if self.remote else replace(self, path=os.path.join(directory, os.path.expanduser(self.path)))
 

@@ -1,0 +1,80 @@
+"""What an apply that failed half-way leaves behind, and when that goes on."""
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from tests.cli.conftest import Shell
+from vecmig.connectors.memory import MemoryConnector
+from vecmig.errors import ConnectorError
+from vecmig.model.batch import RecordBatch, Rejected
+from vecmig.model.collection import VectorField
+from vecmig.testing.contract import COLLECTION, COUNTS
+
+
+@pytest.fixture
+def failed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A saved plan, begun and left: the target was made, and no record arrived."""
+
+    def refuse(self: MemoryConnector, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        raise ConnectorError("the store is full")
+
+    assert shell.run("plan", "--out", "p.vplan").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryConnector, "upsert", refuse)
+        ran = shell.run("apply", "p.vplan")
+    assert ran.code == 1
+    assert "the store is full" in ran.err
+    return shell
+
+
+@pytest.mark.parametrize("command", [["apply", "p.vplan"], ["apply", "--auto-approve"], ["apply"]])
+def test_it_goes_on_with_the_plan_or_without_and_says_so(failed: Shell, command: list[str]) -> None:
+    ran = failed.run(*command)
+    assert ran.code == 0, ran.err
+    assert "Going on with the plan of" in ran.err
+    assert failed.store("main").count("kb") == COUNTS
+
+
+def test_a_saved_plan_whose_target_was_dropped_meanwhile_is_stale(failed: Shell) -> None:
+    failed.store("main").drop("kb")
+    ran = failed.run("apply", "p.vplan")
+    assert ran.code == 5
+    assert "is gone again" in ran.err
+    anew = failed.run("apply", "--auto-approve")
+    assert anew.code == 0
+    assert "is left unfinished" in anew.err
+    assert failed.store("main").count("kb") == COUNTS
+
+
+def test_a_saved_plan_whose_source_changed_its_shape_meanwhile_is_stale(failed: Shell) -> None:
+    source = failed.store("source")
+    source.database["docs"].collection = replace(COLLECTION, name="docs", vectors=(VectorField("", 4, "l2"),))  # type: ignore[attr-defined]
+    ran = failed.run("apply", "p.vplan")
+    assert ran.code == 5
+    assert "schema of memory docs changed" in ran.err
+
+
+def test_after_an_edit_of_the_spec_a_new_plan_is_made_and_the_reason_told(failed: Shell) -> None:
+    failed.edit("top_k: 3", "top_k: 2")
+    ran = failed.run("apply", "--auto-approve")
+    assert ran.code == 0
+    assert "the spec or a variable changed since. This one is new" in ran.err
+    assert failed.store("main").count("kb") == COUNTS
+
+
+def test_a_plan_for_one_migration_does_not_stand_for_all(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.edit("migrations:\n", "migrations:\n  - {name: other, source: s, target: u}\n")
+    shell.edit("targets:\n", f'targets:\n  u: {{type: memory, collection: kb2, database: "{shell.database}/main"}}\n')
+
+    def refuse(self: MemoryConnector, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        raise ConnectorError("the store is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryConnector, "upsert", refuse)
+        assert shell.run("apply", "--only", "m", "--auto-approve").code == 1
+    ran = shell.run("apply", "--auto-approve")
+    assert ran.code == 0
+    assert "it is for m" in ran.err
+    assert shell.store("main").count("kb2") == COUNTS
