@@ -115,13 +115,20 @@ def endpoint(options: PgvectorOptions) -> str:
 
 def _parsed(dsn: str) -> dict[str, Any]:
     try:
-        return {key: value for key, value in conninfo_to_dict(dsn).items() if value not in (None, "")}
+        parts = {key: value for key, value in conninfo_to_dict(dsn).items() if value not in (None, "")}
     except psycopg.Error:
-        # without its cause: the parser's message repeats the string, and with it the password
+        parts = None  # and no cause: the parser's message repeats the string, and with it the password
+    # a `/` in the password of a URL makes a port and a database of what follows the user
+    if parts is None or not _is_port(parts.get("port")) or ("://" in dsn and "@" in str(parts.get("dbname"))):
         raise ConnectorError(
             "the `dsn` is no connection string: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with special"
             " characters of the password in percent encoding, or `embedded:PATH`"
-        ) from None
+        )
+    return parts
+
+
+def _is_port(text: object) -> bool:
+    return text is None or all(not each or each.isdecimal() for each in str(text).split(","))  # several hosts: several
 
 
 def is_local(session: Session) -> bool:
