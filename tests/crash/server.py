@@ -48,6 +48,17 @@ def server_in(directory: Path) -> Iterator[Server]:
         stop_embedded(directory)
 
 
+def guarded(server: Server) -> str:
+    """Make a role `guarded` with the password `right`, which the server asks for; return the connection string."""
+    dsn = server.start()
+    rules = server.directory / "pg_hba.conf"
+    rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right'")
+        connection.execute("SELECT pg_reload_conf()")
+    return dsn
+
+
 def _answers(dsn: str) -> bool:
     try:
         with psycopg.connect(dsn, connect_timeout=5):
