@@ -1,9 +1,10 @@
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vecmig.model.metadata import MAX_DEPTH, canonical, dumps, loads
@@ -67,10 +68,74 @@ def test_a_number_that_no_int64_or_double_holds_is_kept_exactly(number: str) -> 
     assert loads(dumps({"a": value}))["a"] == value
 
 
-@pytest.mark.parametrize("text", ["[]", "1", "null", "{", '{"a": NaN}', '{"a": Infinity}', '"x"', ""])
-def test_what_is_no_json_object_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        loads(text)
+REFUSED = ["[]", "1", "null", "{", "NaN", '"x"', "", '{"a": NaN}', '{"a": Infinity}', '{"a": -Infinity}', r'{"a": "\ud800"}',
+           r'{"a": "\udc00\ud800"}', r'{"\ud800": 1}', '{"a": "\ud800"}', '{"a": 1e99999999999999999999}', "\ufeff{}",
+           '{"a": -1e-99999999999999999999}', b'{"a": "\xed\xa0\x80"}', b'{"a": "\xff"}', '{"a": 1}'.encode("utf-16")]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", REFUSED)
+@pytest.mark.parametrize("beside", ["", '"n": 1e5, ', '"n": 1.0, '], ids=["plain", "exponent", "point"])
+def test_what_is_no_json_object_is_refused_whatever_stands_beside_it(text: str | bytes, beside: str) -> None:
+    opening = b"{" if isinstance(text, bytes) else "{"
+    whole = text.replace(opening, opening + (beside.encode() if isinstance(text, bytes) else beside), 1)  # type: ignore[arg-type, operator]
+    for read in (loads, canonical):
+        with pytest.raises(ValueError):
+            read(whole)
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"a": "\ud83d\ude00", "n": 1e5}', r'{"a": "\\ud800", "n": 1e5}', '{"a": 1e999999999999999999}']
+)
+def test_what_only_looks_wrong_is_kept(text: str) -> None:
+    assert loads(dumps(loads(text))) == loads(text)
+    assert canonical(dumps(loads(text))) == canonical(text)
+
+
+# what takes the parsers apart: constants that are no JSON, surrogates, exponents, marks, control characters
+SHARDS = st.sampled_from(
+    ['"', "\\", "\\u", "d800", "dc00", r'"\ud800"', r'"\ud83d\ude00"', r'"\\ud800"', "NaN", "Infinity", "-", "0", "1", "1.5",
+     "-0", "e5", "1e400", "1e99999999999999999999", "-1e-99999999999999999999", "0e99999999999999999999", "12345678901234567890",
+     "{", "}", "[", "]", ",", ":", '{"a":', '"a"', "null", "true", " ", "\ufeff", "\u00a0", "\x01", "\x7f", "é", "２", "\ud800"]
+)  # fmt: skip
+TEXTS = (
+    st.text()
+    | st.lists(SHARDS, max_size=8).map("".join)
+    | st.lists(SHARDS, max_size=5).map(lambda each: f"[{','.join(each)}]")
+    | st.text(st.characters()).map(json.dumps)
+    | st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+    | JSON.map(json.dumps)
+)
+
+
+def outcome(read: Callable[[str | bytes], object], text: str | bytes) -> object:
+    try:
+        return read(text)
+    except ValueError:
+        return ValueError
+
+
+@settings(max_examples=500)
+@given(TEXTS)
+def test_any_text_is_read_or_refused_with_a_value_error(text: str) -> None:
+    for whole in (
+        text,
+        text.encode("utf-8", "surrogateescape" if "\udc80" <= max(text, default="") <= "\udcff" else "ignore"),
+    ):
+        value, form = outcome(loads, whole), outcome(canonical, whole)
+        assert (value is ValueError) == (form is ValueError)
+        if isinstance(value, dict):
+            assert loads(dumps(value)) == value
+            assert canonical(dumps(value)) == form
+
+
+@settings(max_examples=500)
+@given(TEXTS)
+def test_the_fast_and_the_slow_way_agree_on_what_is_valid_and_what_it_means(text: str) -> None:
+    ways = [outcome(loads, f'{{"n": {number}, "v": {text}}}') for number in ("1", "1e0", "1.0", "1.000000000000000")]
+    assert ways == [ways[0]] * 4
+    forms = [outcome(canonical, f'{{"n": {number}, "v": {text}}}') for number in ("1", "1e0", "1.0")]
+    assert forms == [forms[0]] * 3
+    assert (ways[0] is ValueError) == (forms[0] is ValueError)
 
 
 def test_nesting_has_a_limit_and_below_it_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,9 @@ _LONG = re.compile(rb"[0-9](?:[0-9.]{15}|[eE])")
 # In the words of RE2, too, which looks at a whole Arrow column in the time that `re` takes for a tenth of it.
 AMBIGUOUS = r"[0-9](?:[0-9.]{15}|[eE]|\.0+(?:[^0-9]|$))|-0(?:[^0-9.]|$)"
 _AMBIGUOUS = re.compile(AMBIGUOUS.encode())
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# An escape, as a pair of surrogates, half of one (then in the group), or any other: so that each backslash counts once.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)", re.DOTALL)
 MAX_DEPTH = 200  # of nesting; orjson writes at most 254 levels
 
 
@@ -25,10 +29,30 @@ def loads(text: bytes | str) -> dict[str, Any]:
     """
     raw = text.encode() if isinstance(text, str) else text
     try:
-        value = json.loads(raw, parse_float=_float, parse_int=_int) if _LONG.search(raw) else orjson.loads(raw)
+        value = _exact(raw, _float, _int) if _LONG.search(raw) else orjson.loads(raw)
     except RecursionError:
         raise ValueError("metadata is nested too deep") from None
     return _object(value, raw)
+
+
+def _exact(raw: bytes, parse_float: Callable[[str], object], parse_int: Callable[[str], object]) -> object:
+    """Parse with numbers as their text says, and refuse all else that orjson refuses, but json takes."""
+    text = raw.decode()  # which json would do as UTF-16, too, and with surrogates
+    value = json.loads(text, parse_float=parse_float, parse_int=parse_int, parse_constant=_no_constant)
+    if _SURROGATE.search(text) and any(escape[1] for escape in _ESCAPE.finditer(text)):
+        raise ValueError("metadata holds half of a surrogate pair, which is no Unicode character")
+    return value
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"metadata holds {name}, which is no JSON")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError("metadata holds a number whose exponent is out of all range") from None
 
 
 def _object(value: object, raw: bytes) -> dict[str, Any]:
@@ -54,7 +78,7 @@ def canonical(text: bytes | str) -> bytes:
     if not _AMBIGUOUS.search(raw):
         return canonical_plain(raw)
     loads(raw)  # for its errors
-    return orjson.dumps(json.loads(raw, parse_float=_canonical, parse_int=_canonical), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_exact(raw, _canonical, _canonical), option=orjson.OPT_SORT_KEYS)
 
 
 def canonical_plain(raw: bytes) -> bytes:
@@ -63,7 +87,7 @@ def canonical_plain(raw: bytes) -> bytes:
 
 
 def _float(text: str) -> float | Decimal:
-    value, exact = float(text), Decimal(text)
+    value, exact = float(text), _decimal(text)
     return value if Decimal(repr(value)) == exact and abs(value) != float("inf") else exact
 
 
@@ -79,7 +103,7 @@ def _default(value: object) -> orjson.Fragment:
 
 
 def _canonical(text: str) -> orjson.Fragment:
-    exact = Decimal(text)
+    exact = _decimal(text)
     if exact == 0:
         return orjson.Fragment(b"0")
     if exact == exact.to_integral_value() if exact.adjusted() < 15 else False:
