@@ -54,6 +54,13 @@ def check_writable(table: Table) -> None:
             f"table {table.collection} has no unique index on {', '.join(sorted(key))}, by which a record would be found"
             " again: make one, or name its key in `columns`"
         )
+    if table.namespace is not None and not table.namespace.not_null:
+        column = table.namespace
+        raise UnsupportedError(
+            f"column `{column.name}`, the namespace, of table {table.collection} may be NULL, which is read as '' but is"
+            f" not found again by it, so that records would be doubled: set it to '' where it is NULL, then `ALTER TABLE"
+            f" … ALTER COLUMN … SET NOT NULL`; or leave `columns.namespace` out"
+        )
     for column in (*table.id, *table.fields, *((table.namespace,) if table.namespace else ())):
         if encoder_of(column) is None:
             raise UnsupportedError(
