@@ -23,6 +23,7 @@ from vecmig.model.state import Cursor
 
 BATCH_BYTES = 8 << 20
 BLOCK_BYTES = 1 << 20
+FRACTIONS = ("float4", "float8", "numeric")
 Buffer = bytes | bytearray | memoryview
 
 
@@ -84,6 +85,11 @@ class Selection:
         if table.document is not None:
             document, at = fields.text(at), at + 1
         typed = [(column.name, _field(fields.text(number), column)) for number, column in enumerate(table.fields, at)]
+        for column, (_, values) in zip(table.fields, typed, strict=True):
+            # the only numbers that PostgreSQL's JSON has in quotes
+            if column.type in FRACTIONS and pc.any(quoted := pc.match_substring(values, '"')).as_py():
+                reason = f"its field `{column.name}` holds NaN or infinity, which JSON cannot hold"
+                problems.append((reason, quoted))
         if document is None and not typed:
             metadata = pa.array(["{}"] * n, pa.string())
         else:
