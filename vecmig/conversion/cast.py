@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from vecmig.model.collection import FieldType
 from vecmig.model.metadata import dumps
 
-_FINER_THAN_MICROSECONDS = re.compile(r"\.\d{6}\d*[1-9]")
+_FINER_THAN_MICROSECONDS = re.compile(r"[.,]\d{6}\d*[1-9]")
+# Decimal takes more: 1_000, １２, blanks around it.
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def cast(value: object, type: FieldType) -> object:
@@ -51,19 +55,20 @@ def _float(value: object) -> float:
         nearest = float("inf")
     if abs(nearest) == float("inf"):
         raise ValueError("is too large for a float")
-    if isinstance(number, int) and int(nearest) != number:
+    whole = isinstance(number, int) or (isinstance(number, Decimal) and number == number.to_integral_value())
+    if whole and int(nearest) != int(number) and Decimal(repr(nearest)) != number:
         raise ValueError("is an integer that a float cannot hold exactly (over 2**53)")
     return nearest
 
 
 def _number(value: object) -> int | float | Decimal:
     if isinstance(value, str):
+        if not _NUMBER.fullmatch(value):
+            raise ValueError("is text, not a number")
         try:
             parsed = Decimal(value)
         except ArithmeticError:
-            raise ValueError("is text, not a number") from None
-        if not parsed.is_finite():
-            raise ValueError("is not a finite number")
+            raise ValueError("is far out of range") from None
         if abs(parsed.adjusted()) > 400:
             raise ValueError("is far out of range")
         return int(parsed) if parsed == parsed.to_integral_value() else parsed
@@ -86,16 +91,21 @@ def _datetime(value: object) -> str:
     """Return ISO text in UTC, with microseconds only where there are some. A number is seconds since 1970."""
     try:
         if isinstance(value, str):
-            if _FINER_THAN_MICROSECONDS.search(value):
-                raise ValueError("is a time finer than microseconds")
-            moment = datetime.fromisoformat(value)
+            moment, finer = datetime.fromisoformat(value), _FINER_THAN_MICROSECONDS.search(value) is not None
         else:
-            moment = datetime.fromtimestamp(float(_number(value)), UTC)
+            exact = _microseconds(_number(value))
+            moment, finer = _EPOCH + timedelta(microseconds=int(exact)), exact != int(exact)
         moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        detail = str(error) if "finer" in str(error) else "is no ISO date or time, and no seconds since 1970"
-        raise ValueError(detail) from None
+    except (ValueError, OverflowError):
+        raise ValueError("is no ISO date or time, and no seconds since 1970") from None
+    if finer:
+        raise ValueError("is a time finer than microseconds")
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def _microseconds(seconds: int | float | Decimal) -> Fraction:
+    """Return them exactly; a float is the decimal of its shortest text, as JSON has it."""
+    return 1_000_000 * Fraction(Decimal(repr(seconds)) if isinstance(seconds, float) else seconds)
 
 
 def kind_of(value: object) -> str:
