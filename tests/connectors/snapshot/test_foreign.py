@@ -125,6 +125,22 @@ def test_other_columns_become_metadata_with_their_types(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_time_reads_the_same_whatever_stands_beside_it(tmp_path: Path, zone: str | None) -> None:
+    seconds = 1_700_000_000_000_000_000
+    stored = [seconds, seconds + 1, None, seconds + 500_000_000, -1, seconds + 1000]
+    at = pa.array(stored, pa.timestamp("ns", zone))
+    columns = {"id": [str(n) for n in range(6)], "emb": [[1.0]] * 6, "at": at}
+    wanted = ["2023-11-14T22:13:20+00:00", "2023-11-14T22:13:20.000000001+00:00", None, "2023-11-14T22:13:20.500000+00:00",
+              "1969-12-31T23:59:59.999999999+00:00", "2023-11-14T22:13:20.000001+00:00"]  # fmt: skip
+    for page_rows in (1, 2, 6):
+        connector = source(tmp_path, columns, page_rows=page_rows, group_rows=6)
+        found = [each["at"] for page in read(connector, tmp_path) for each in metadata(page)]
+        assert found == wanted
+        alone = [metadata(connector.fetch(str(tmp_path), [Key("", str(n))]))[0]["at"] for n in range(6)]
+        assert alone == wanted
+
+
 def test_only_the_columns_named_become_metadata(tmp_path: Path) -> None:
     columns = {"id": ["a"], "emb": [[1.0]], "title": ["t"], "secret": ["s"]}
     assert metadata(only(source(tmp_path, columns, Columns(metadata=("title",))), tmp_path)) == [{"title": "t"}]

@@ -33,7 +33,7 @@ def metadata_of(rows: pa.RecordBatch, file: str) -> tuple[pa.Array, Wrong]:
 
 def _values(column: pa.Array, where: str) -> list[object]:
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
-        column = _without_nanoseconds(column)
+        return _times(column)
     try:
         values: list[object] = column.to_pylist()
     except (ValueError, OverflowError) as error:
@@ -43,12 +43,16 @@ def _values(column: pa.Array, where: str) -> list[object]:
     return values
 
 
-def _without_nanoseconds(column: pa.Array) -> pa.Array:
-    """Return microseconds where that loses nothing, for Python has no finer; else ISO text with all nine digits."""
-    try:
-        return column.cast(pa.timestamp("us", column.type.tz))
-    except pa.ArrowInvalid:
-        return pc.strftime(column.cast(pa.timestamp("ns", "UTC")), format="%Y-%m-%dT%H:%M:%S+00:00")
+def _times(column: pa.TimestampArray) -> list[object]:
+    """Return times where microseconds hold them, for Python has no finer; the others as ISO text with nine digits."""
+    floor = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    whole = pc.equal(floor.cast(column.type), column)
+    times: list[object] = floor.to_pylist()
+    if pc.all(whole).as_py() is not False:
+        return times
+    texts = pc.strftime(column.cast(pa.timestamp("ns", "UTC")), format="%Y-%m-%dT%H:%M:%S+00:00").to_pylist()
+    # value by value, whatever stands beside it: pages are cut anew in every run
+    return [text if exact is False else time for time, text, exact in zip(times, texts, whole.to_pylist(), strict=True)]
 
 
 def _plain(value: object, name: str) -> object:
