@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from tests.comparison.sides import COLLECTION, database, records, sides, twice
 from vecmig.comparison.compare import Comparison, compare
 from vecmig.comparison.differences import Changed, Compared, Extra, differences
-from vecmig.comparison.reading import stored
+from vecmig.comparison.reading import Side, stored
 from vecmig.comparison.sampled import compare_sample, count_only
 from vecmig.comparison.sampler import Sampler
 from vecmig.connectors.memory import MemoryOptions
@@ -17,7 +18,7 @@ from vecmig.errors import ConnectorError, Stopped
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.digest import digest_of, key_hashes
 from vecmig.model.plan import Partition
-from vecmig.model.record import Key
+from vecmig.model.record import Key, Rejected
 from vecmig.protocols import Source
 
 
@@ -96,7 +97,7 @@ def test_an_extra_record_counts_in_a_namespace_that_the_migration_writes_and_now
     found = compared(source, target)
     assert (found.extra, found.extra_keys) == (1, (Key("a", "d77"),))
     assert found.actual == {"a": 11}
-    both = compare(*sides(source, target), namespaces=["a", "others"])
+    both = compare(*sides(source, target), written=["others"])
     assert both.extra == 6
     assert found.digests != both.digests
 
@@ -146,12 +147,43 @@ def test_a_rejected_record_is_not_expected() -> None:
     assert found.expected == {"": 9}
 
 
-def test_a_rejected_record_that_is_there_as_the_source_has_it_is_no_extra_and_otherwise_is() -> None:
+def test_a_rejected_record_that_is_there_all_the_same_is_no_extra_but_told() -> None:
     excluded = [Key("", "d9")]
-    assert compare(*sides(database(records(10)), database(records(10))), excluded=excluded).extra == 0
-    old = database(records(9), records(1, start=9, metadata='{{"old": {n}}}'))
-    found = compare(*sides(database(records(10)), old), excluded=excluded)
-    assert (found.extra, found.missing, found.mismatched, found.matching) == (1, 0, 0, 9)
+    for metadata in ('{{"n": {n}}}', '{{"old": {n}}}'):
+        target = database(records(9), records(1, start=9, metadata=metadata))
+        found = compare(*sides(database(records(10)), target), excluded=excluded)
+        assert (found.extra, found.missing, found.mismatched, found.matching, found.aside) == (0, 0, 0, 9, 1)
+
+
+def without_d9(side: Side) -> Side:
+    """A side that cannot move d9."""
+
+    def pages(source: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
+        for page in stored(source, part, vectors):
+            side.refused.add([Rejected(key, "odd") for key in page.keys if key.id == "d9"])
+            yield page.take([row for row, key in enumerate(page.keys) if key.id != "d9"])
+
+    return replace(side, pages=pages)
+
+
+def test_what_the_source_holds_but_cannot_give_is_not_extra() -> None:
+    source, target = sides(database(records(10)), database(records(11)))
+    found = compare(without_d9(source), target)
+    assert (found.extra_keys, found.matching, found.aside) == ((Key("", "d10"),), 9, 1)
+    only = [each for each in differences(without_d9(source), target) if isinstance(each, Extra)]
+    assert only == [Extra((Key("", "d10"),))]
+
+
+def test_what_is_left_in_a_namespace_that_vanished_from_the_source_is_extra() -> None:
+    source, target = sides(database(records(5, "a")), database(records(5, "a"), records(3, "b"), records(2, "c")))
+    assert compare(source, target).extra == 0, "others may write there"
+    found = compare(source, target, written=["b"])
+    assert (found.extra, found.actual) == (3, {"a": 5, "b": 3})
+    only = [key for each in differences(source, target, written=["b"]) if isinstance(each, Extra) for key in each.keys]
+    assert {key.namespace for key in only} == {"b"}
+    assert len(only) == 3
+    assert compare_sample(source, target, 5, written=["b"]).extra == 3
+    assert count_only(source, target, written=["b"]).extra == 3
 
 
 def test_a_record_without_a_vector_differs_from_one_with_zeros() -> None:
@@ -222,7 +254,7 @@ class TestDifferences:
         assert only.equal == 50  # type: ignore[union-attr]
 
     def test_an_empty_source_makes_nothing_extra(self) -> None:
-        found = list(differences(*sides(database(), database(records(50)))))
+        found = list(differences(*sides(database(), database(records(50))), written=[""]))
         assert not [each for each in found if isinstance(each, Extra)]
 
     def test_a_key_that_a_page_holds_twice_is_written_once(self) -> None:
@@ -238,7 +270,7 @@ class TestDifferences:
         found = differences(*sides(database(records(500), page_rows=1), database()))
         next(found)
         next(found)
-        found.close()  # type: ignore[attr-defined]  # a generator; hangs if a worker waits for room
+        found.close()  # hangs if a worker waits for room
 
 
 class TestSample:

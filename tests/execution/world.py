@@ -1,6 +1,6 @@
 """A migration between two memory stores, applied by the real loop with a state that can die."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
@@ -36,6 +36,7 @@ class MemoryStore:
     state: State | None = None
     dies_at: int = 0
     keeps: bool = True
+    seen: Callable[[State], None] = lambda state: None  # called after each checkpoint that was kept
 
     def load(self) -> State | None:
         return self.state
@@ -50,6 +51,7 @@ class MemoryStore:
             self.state = state
         if self.dies_at == 0:
             raise Killed
+        self.seen(state)
         return state
 
     def flush(self) -> None: ...

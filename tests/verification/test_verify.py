@@ -78,7 +78,7 @@ def proven(
     of_target: Callable[[MemoryConnector, Query], list[Hits]] | None = None,
     conversion: Conversion | None = None,
     excluded: Sequence[Key] = (),
-    namespaces: Sequence[str] | None = None,
+    written: Sequence[str] = (),
 ) -> Report:
     migration = Migration(
         "m",
@@ -100,7 +100,7 @@ def proven(
         environment="e",
         conversion=conversion,
         excluded=excluded,
-        namespaces=namespaces,
+        written=written,
     )
 
 

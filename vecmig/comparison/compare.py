@@ -30,6 +30,7 @@ class Comparison:
     extra: int = 0  # only the target has them, in the namespaces compared; or it gives them twice
     duplicates: int = 0  # records that share their key with another of the source
     unknown: int = 0  # not compared
+    aside: int = 0  # the target has a record under the key of one that was put aside: from before, or the same
     sample: int | None = None  # None: all were compared
     digests: tuple[Digest, Digest] | None = None  # of source and target
     expected: dict[str, int] | None = None  # records per namespace, of the source
@@ -52,7 +53,7 @@ def compare(
     source: Side,
     target: Side,
     *,
-    namespaces: Collection[str] | None = None,
+    written: Collection[str] = (),
     excluded: Collection[Key] = (),
     sampler: Sampler | None = None,
     watch: Watch | None = None,
@@ -61,17 +62,18 @@ def compare(
 ) -> Comparison:
     """Compare every id, vector and metadata value.
 
-    `namespaces`: those that the migration writes, outside which the target's records are not its business; None: those
-    that the source holds, or all where it holds none. `excluded`: keys that were rejected and are not expected.
+    `written`: namespaces that the migration has written before. Outside these and those that the source holds now, the
+    target's records are not its business; where there are none at all, everything is. `excluded`: keys that the target
+    refused, which are not expected. Neither they nor the records that cannot be moved are extra.
     `sampler` is shown every expected record of the source. Raises Stopped after `stop`, and what reading raises.
     """
     shared = control(stop, watch)
     out = table_of(excluded)
-    of_source, of_target, written = tallies(source, target, shared, namespaces, out, sampler)
+    of_source, of_target, compared = tallies(source, target, shared, written, out, sampler)
     differs = differing(of_source, of_target)
     rows = np.maximum(of_source.counts, of_target.counts)
     rounds = [
-        _compared(source, target, begun(target, buckets, written, shared), out, shared)
+        _compared(source, target, begun(target, buckets, compared, shared), excluded, shared)
         for buckets in planned(differs, rows, round_rows)
     ]
     return Comparison(
@@ -80,6 +82,7 @@ def compare(
         missing=sum(each.missing for each in rounds),
         extra=sum(each.extra for each in rounds),
         duplicates=sum(each.duplicates for each in rounds),
+        aside=sum(each.aside for each in rounds),
         digests=(of_source.digest, of_target.digest),
         expected=dict(sorted(of_source.namespaces.items())),
         actual=dict(sorted(of_target.namespaces.items())),
@@ -106,11 +109,13 @@ class _Share:
     differing: list[tuple[int, Key]] = field(default_factory=list)  # position in the table
 
 
-def _compared(source: Side, target: Side, this: Round, excluded: KeyTable, shared: Control) -> Comparison:
+def _compared(source: Side, target: Side, this: Round, excluded: Collection[Key], shared: Control) -> Comparison:
+    out = table_of(excluded)
+
     def work(pages: Iterator[RecordBatch]) -> _Share:
         share = _Share()
         for page in pages:
-            found = found_in(this, page, excluded)
+            found = found_in(this, page, out)
             if found is None:
                 continue
             absent = np.flatnonzero(found.position < 0)
@@ -127,7 +132,8 @@ def _compared(source: Side, target: Side, this: Round, excluded: KeyTable, share
     hashes = np.concatenate([*(page for share in shares for page in share.missing), np.empty((0, 2), np.uint64)])
     absent, _, copies = key_table(hashes)
     unlike = (this.given > 0) & ~this.matched
-    extra = this.extra
+    known = table_of(source.refused.keys.union(excluded)).has(this.table.hashes)  # after the pass, which finds some
+    extra = this.only & ~known
     twice = this.copies > 1
     repeated = np.concatenate([this.table.hashes[this.given > 1], absent.hashes[copies > 1]])
     return Comparison(
@@ -136,6 +142,7 @@ def _compared(source: Side, target: Side, this: Round, excluded: KeyTable, share
         missing=len(absent),
         extra=int(extra.sum() + (this.copies - 1).sum()),
         duplicates=int(np.maximum(this.given - 1, 0).sum() + (copies - 1).sum()),
+        aside=int((this.only & known).sum()),
         mismatched_keys=_first([key for at, key in share.differing if unlike[at]] for share in shares),
         missing_keys=_first({*share.missing_keys} for share in shares),
         extra_keys=tuple(named(target, key_table(this.table.hashes[extra | twice])[0], shared, SHOWN)),

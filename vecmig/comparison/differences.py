@@ -1,6 +1,6 @@
 """What reconcile writes and deletes, found by the same two passes as `compare`."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from threading import Event
 
@@ -43,28 +43,27 @@ def differences(
     source: Side,
     target: Side,
     *,
-    namespaces: Collection[str] | None = None,
+    written: Collection[str] = (),
     excluded: Collection[Key] = (),
     watch: Watch | None = None,
     stop: Event | None = None,
     round_rows: int = ROUND_ROWS,
     extra_keys: int = 10_000,
-) -> Iterator[Compared | Changed | Extra]:
+) -> Generator[Compared | Changed | Extra, None, None]:
     """Yield what the target lacks or holds otherwise, then what only it has; round by round.
 
-    Parameters as in `compare`, but `namespaces` None never means more than the source holds: where it is empty, nothing
-    is extra. What was yielded may be written before the next is asked for: a round's records are read before.
+    Parameters as in `compare`, but where the source is empty, nothing is extra: more likely it is the wrong one. What was yielded may be written before the next is asked for: a round's records are read before.
     At most `extra_keys` keys come at once.
     """
     shared = control(stop, watch)
     out = table_of(excluded)
-    of_source, of_target, written = tallies(source, target, shared, namespaces, out, None)
-    if namespaces is None:
-        written = frozenset(of_source.namespaces)
+    of_source, of_target, compared = tallies(source, target, shared, written, out, None)
+    if not of_source.rows:
+        compared = frozenset()
     differs = differing(of_source, of_target)
     yield Compared(int(of_source.counts[~differs].sum()), of_source.rows)
     for buckets in planned(differs, of_target.counts, round_rows):
-        this = begun(target, buckets, written, shared)
+        this = begun(target, buckets, compared, shared)
 
         def changed(page: RecordBatch) -> Changed | None:
             found = found_in(this, page, out)  # noqa: B023  # used up before the next round begins
@@ -77,6 +76,7 @@ def differences(
             return Changed(found.batch.take(rows), found.position[rows] < 0)
 
         yield from streamed(source, changed, shared)
-        keys = named(target, key_table(this.table.hashes[this.extra])[0], shared)
+        known = table_of(source.refused.keys.union(excluded)).has(this.table.hashes)
+        keys = named(target, key_table(this.table.hashes[this.only & ~known])[0], shared)
         for start in range(0, len(keys), extra_keys):
             yield Extra(tuple(keys[start : start + extra_keys]))

@@ -4,11 +4,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Queue
 from threading import Event
 from typing import Literal, TypeVar
 
+from vecmig.comparison.refused import Refused
 from vecmig.errors import Stopped
 from vecmig.model.batch import RecordBatch
 from vecmig.model.plan import Partition
@@ -37,6 +38,7 @@ class Side:
     pages: Pages = stored  # records in the target's terms, those that cannot be moved left out
     fetch: Callable[[Source, Sequence[Key]], RecordBatch] | None = None  # by the target's keys, in its terms
     workers: int = 1
+    refused: Refused = field(default_factory=Refused)  # what `pages` and `fetch` left out so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def spread(
             control.broken.set()
             raise
     if control.stop.is_set():
-        raise Stopped("the comparison was stopped; nothing was changed. Run the same command again")
+        raise Stopped("the comparison was stopped at your wish. Run the same command again")
     return results
 
 

@@ -28,13 +28,12 @@ class Round:
     copies: NDArray[np.int64]  # (n,) how often the target gave each
     given: NDArray[np.int64]  # (n,) how often the source did
     matched: NDArray[np.bool_]  # (n,) the source gave the same
-    pardoned: NDArray[np.bool_]  # (n,) not expected, but the same as in the source
     lock: Lock = field(default_factory=Lock)
 
     @property
-    def extra(self) -> NDArray[np.bool_]:
-        """(n,) what the target alone has."""
-        result: NDArray[np.bool_] = (self.given == 0) & ~self.pardoned
+    def only(self) -> NDArray[np.bool_]:
+        """(n,) what the source has not given."""
+        result: NDArray[np.bool_] = self.given == 0
         return result
 
 
@@ -78,14 +77,13 @@ def begun(target: Side, buckets: NDArray[np.bool_], namespaces: frozenset[str], 
     hashes = np.concatenate([*(page for share in shares for page in share), np.empty((0, 4), np.uint64)])
     table, rows, copies = key_table(hashes[:, :2])
     zeros, no = np.zeros(len(table), np.int64), np.zeros(len(table), bool)
-    return Round(buckets, namespaces, table, hashes[rows, 2:], copies, zeros, no, no.copy())
+    return Round(buckets, namespaces, table, hashes[rows, 2:], copies, zeros, no)
 
 
 def found_in(this: Round, page: RecordBatch, excluded: KeyTable) -> Found | None:
     """Classify a page of the source, and mark in the round what it gave. For several threads.
 
-    A record that is not expected, for it was rejected before, is left out; where the target has it all the same, as
-    the source gives it now, it is no extra.
+    A record that is not expected, for the target refused it before, is left out.
     """
     batch, keys = _in_buckets(page, this.buckets)
     position = this.table.find(keys)
@@ -93,7 +91,6 @@ def found_in(this: Round, page: RecordBatch, excluded: KeyTable) -> Found | None
     same[same] = (this.records[position[same]] == record_hashes(batch)[same]).all(axis=1)
     out = excluded.has(keys)
     with this.lock:
-        this.pardoned[position[out & same]] = True
         np.add.at(this.given, position[~out & (position >= 0)], 1)
         this.matched[position[~out & same]] = True
     if out.any():

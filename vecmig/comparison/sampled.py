@@ -22,7 +22,7 @@ def compare_sample(
     target: Side,
     size: int,
     *,
-    namespaces: Collection[str] | None = None,
+    written: Collection[str] = (),
     excluded: Collection[Key] = (),
     sampler: Sampler | None = None,
     watch: Watch | None = None,
@@ -30,19 +30,21 @@ def compare_sample(
 ) -> Comparison:
     """Compare `size` records of the source with what the target has under their keys; the rest is `unknown`.
 
-    The source's keys are all read, without vectors. `extra` is what the target's count exceeds the source's by, in the
+    The source's keys are all read, without vectors. One that the source then does not give whole is `missing`, unless
+    it cannot be moved, which the side's `refused` tells. `extra` is what the target's count exceeds the source's by, in the
     namespaces compared (as in `compare`): all that can be known without reading the target.
     """
     shared = control(stop, watch)
     chooser = Sampler(size)
     expected = counted(source, excluded, shared, chooser, sampler)
-    actual = stored_counts(target, expected, namespaces)
+    actual = stored_counts(target, expected, written)
     chosen = chooser.records()
     rows = sum(expected.values())
     extra = sum(max(0, count - expected.get(namespace, 0)) for namespace, count in actual.items())
     if chosen is None:
         return Comparison(0, extra=extra, sample=size, expected=expected, actual=actual)
     records = materialised(source, chosen, shared)
+    lost = {*chosen.keys}.difference(records.keys, source.refused.keys)
     with closing(target.open()) as store:
         stored = target.fetch(store, records.keys) if target.fetch else store.fetch(target.collection, records.keys)
     table, at, _ = key_table(key_hashes(stored))
@@ -53,14 +55,14 @@ def compare_sample(
     return Comparison(
         matching=int(same.sum()),
         mismatched=int((there & ~same).sum()),
-        missing=int((~there).sum()),
+        missing=int((~there).sum()) + len(lost),
         extra=extra,
-        unknown=rows - len(records),
+        unknown=rows - len(records) - len(lost),
         sample=size,
         expected=expected,
         actual=actual,
         mismatched_keys=tuple(sorted(records.take(np.flatnonzero(there & ~same)).keys)[:SHOWN]),
-        missing_keys=tuple(sorted(records.take(np.flatnonzero(~there)).keys)[:SHOWN]),
+        missing_keys=tuple(sorted([*records.take(np.flatnonzero(~there)).keys, *lost])[:SHOWN]),
     )
 
 
@@ -68,7 +70,7 @@ def count_only(
     source: Side,
     target: Side,
     *,
-    namespaces: Collection[str] | None = None,
+    written: Collection[str] = (),
     excluded: Collection[Key] = (),
     sampler: Sampler | None = None,
     watch: Watch | None = None,
@@ -76,7 +78,7 @@ def count_only(
 ) -> Comparison:
     """Compare the numbers of records per namespace; `missing` and `extra` are what they differ by, at least."""
     expected = counted(source, excluded, control(stop, watch), sampler)
-    actual = stored_counts(target, expected, namespaces)
+    actual = stored_counts(target, expected, written)
     surplus = {name: actual.get(name, 0) - expected.get(name, 0) for name in {*expected, *actual}}
     return Comparison(
         0,
@@ -107,12 +109,12 @@ def counted(source: Side, excluded: Collection[Key], shared: Control, *samplers:
     return dict(sorted(sum(spread(source, work, shared, vectors=()), Counter()).items()))
 
 
-def stored_counts(target: Side, expected: dict[str, int], namespaces: Collection[str] | None) -> dict[str, int]:
+def stored_counts(target: Side, expected: dict[str, int], written: Collection[str]) -> dict[str, int]:
     """Return the target's records per namespace, in the namespaces compared."""
     with closing(target.open()) as store:
         counts = store.count(target.collection)
-    written = frozenset(namespaces if namespaces is not None else expected or counts)
-    return {name: count for name, count in sorted(counts.items()) if name in written and count}
+    compared = frozenset(expected).union(written) or frozenset(counts)
+    return {name: count for name, count in sorted(counts.items()) if name in compared and count}
 
 
 def materialised(side: Side, chosen: RecordBatch, shared: Control) -> RecordBatch:

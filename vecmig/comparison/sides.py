@@ -5,6 +5,7 @@ from contextlib import closing
 from threading import Event
 
 from vecmig.comparison.reading import Side
+from vecmig.comparison.refused import Refused
 from vecmig.conversion.convert import Converted, convert, each_converted
 from vecmig.errors import CollectionNotFound
 from vecmig.migration import Migration
@@ -13,8 +14,9 @@ from vecmig.model.plan import Conversion, Partition
 from vecmig.model.record import Key
 from vecmig.model.state import Cursor
 from vecmig.protocols import Source
-from vecmig.retry import read_on, retrying
+from vecmig.retry import Throttle, read_on, retrying
 
+PARTITIONS_PER_WORKER = 4  # so that workers end at about the same time
 OnRejected = Callable[[Converted, Partition, Cursor], None]  # a batch some of whose records cannot be moved
 
 
@@ -37,9 +39,19 @@ def source_side(
     on_rejected: OnRejected,
     stop: Event,
     reads: Reads | None = None,
+    throttle: Throttle | None = None,
 ) -> Side:
     """Return the records that the migration takes, converted. `on_rejected` may be called again in a second pass."""
     chosen = [rule.source for rule in conversion.vectors] or None
+    refused = Refused()
+
+    def noted(converted: Converted, part: Partition, cursor: Cursor) -> RecordBatch:
+        if throttle is not None:
+            throttle.take(converted.read)
+        if converted.rejected:
+            refused.add(converted.rejected)
+            on_rejected(converted, part, cursor)
+        return converted.batch
 
     def pages(source: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
         read = read_on(source, part, None, () if vectors == () else chosen, retrying(stop))
@@ -47,21 +59,32 @@ def source_side(
         with closing(read):
             for converted, cursor in each_converted(read, conversion):
                 rows += converted.read
-                if converted.rejected:
-                    on_rejected(converted, part, cursor)
-                yield converted.batch
+                yield noted(converted, part, cursor)
         if reads is not None:
             reads.by_partition[part.token] = rows
 
     name = migration.source.options.collection
 
     def fetch(source: Source, keys: Sequence[Key]) -> RecordBatch:
-        return convert(source.fetch(name, keys), conversion).batch
+        return noted(convert(source.fetch(name, keys), conversion), Partition(name, ""), Cursor(""))
 
     by_key = conversion.namespace_from is None and conversion.limit is None
     return Side(
-        "source", name, migration.source.open_source, tuple(partitions), pages, fetch if by_key else None, workers
+        "source",
+        name,
+        migration.source.open_source,
+        tuple(partitions),
+        pages,
+        fetch if by_key else None,
+        workers,
+        refused,
     )
+
+
+def partitions_of(migration: Migration, source: Source, workers: int) -> tuple[Partition, ...]:
+    """Return the parts of the source as it is now: an older split need not hold what was added since."""
+    at_most = 1 if migration.limit is not None else workers * PARTITIONS_PER_WORKER
+    return tuple(source.partitions(migration.source.options.collection, at_most))
 
 
 def target_side(migration: Migration, workers: int, stop: Event) -> Side:

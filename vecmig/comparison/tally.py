@@ -57,28 +57,28 @@ def tallies(
     source: Side,
     target: Side,
     control: Control,
-    namespaces: Collection[str] | None,
+    written: Collection[str],
     excluded: KeyTable,
     sampler: Sampler | None,
 ) -> tuple[Tally, Tally, frozenset[str]]:
     """Read both sides once, at the same time; return their tallies and the namespaces that are compared.
 
-    Of the target only these namespaces count: those given, else those that the source holds, or all where it holds none.
+    Of the target only these namespaces count: those that the source holds and those of `written`; all where there are
+    none.
     """
-    known = None if namespaces is None else frozenset(namespaces)
 
     def of_target(only: frozenset[str] | None) -> Tally:
         return _summed(spread(target, lambda pages: _tally(pages, only, NO_KEYS, None), control))
 
     of_source, of_stored = both(
         lambda: _summed(spread(source, lambda pages: _tally(pages, None, excluded, sampler), control)),
-        lambda: of_target(known),
+        lambda: of_target(None),
         control,
     )
-    written = known if known is not None else frozenset(of_source.namespaces) or frozenset(of_stored.namespaces)
-    if not written >= of_stored.namespaces.keys():
-        of_stored = of_target(written)  # it holds others' records as well, which was not known before
-    return of_source, of_stored, written
+    compared = frozenset(of_source.namespaces).union(written) or frozenset(of_stored.namespaces)
+    if not compared >= of_stored.namespaces.keys():
+        of_stored = of_target(compared)  # it holds others' records as well, which was not known before
+    return of_source, of_stored, compared
 
 
 def inside(batch: RecordBatch, namespaces: frozenset[str] | None) -> RecordBatch:

@@ -1,13 +1,13 @@
 """The executor that moves partitions side by side in threads of this process."""
 
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 from vecmig.errors import GuardError, TransientError
 from vecmig.execution.copy import Tools, check_stop, copy
@@ -15,6 +15,7 @@ from vecmig.execution.quarantine import Quarantine
 from vecmig.execution.reconcile import reconcile
 from vecmig.migration import Migration
 from vecmig.model.plan import LoadRecords, ReconcileRecords
+from vecmig.model.record import Key, Rejected
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
 from vecmig.protocols import Looked, Stage
@@ -44,11 +45,16 @@ class LocalExecutor:
             Throttle(self.limits.write_records_per_s, stop),
             Quarantine(self.quarantine) if quarantines else None,
         )
-        rejected = sum(len(each.rejected) for each in state.checkpoints)
+        guard = _Guard(action.migration, self.limits.max_quarantined, self.quarantine)
+        for each in state.checkpoints:
+            if each.migration != action.migration or isinstance(action, LoadRecords):  # a reconciliation begins anew
+                guard.note(each.migration, each.rejected)
         if isinstance(action, ReconcileRecords):
             yield Stage(action.migration, "reconcile")
+            applied = state.applied.get(action.migration)
+            written = applied.namespaces if applied else ()
             steps: Generator[Progress | Looked, None, None] = reconcile(
-                migration, action, self.execution.workers, tools
+                migration, action, self.execution.workers, tools, written, guard.count
             )
         else:
             done = sum(each.read for each in state.checkpoints_of(action.migration))
@@ -57,13 +63,8 @@ class LocalExecutor:
         with closing(steps), _passed_on(self.stop, to=stop):
             for event in steps:
                 yield event
-                rejected += len(event.rejected) if isinstance(event, Progress) else 0
-                if rejected > self.limits.max_quarantined:
-                    raise GuardError(
-                        f"{action.migration}: {rejected:,} bad records, more than limits.max_quarantined "
-                        f"({self.limits.max_quarantined:,}); they are in {self.quarantine}. Look at their reasons, mend "
-                        "the source or raise the limit, and run again"
-                    )
+                if isinstance(event, Progress):
+                    guard.count(event.rejected)
         check_stop(self.stop)
 
     def _load(
@@ -101,6 +102,29 @@ class LocalExecutor:
                     running -= not isinstance(results.get(), Progress)
         if error and not (self.stop.is_set() and isinstance(error, TransientError)):
             raise error  # but one that was only waiting for a store to come back ends as the user wished
+
+
+class _Guard:
+    """Counts the records put aside, each once, over all migrations of the plan. For several threads."""
+
+    def __init__(self, migration: str, most: int, directory: Path) -> None:
+        self._migration, self._most, self._directory = migration, most, directory
+        self._known: set[tuple[str, Key]] = set()
+        self._lock = Lock()
+
+    def note(self, migration: str, rejected: Sequence[Rejected]) -> int:
+        with self._lock:
+            self._known.update((migration, each.key) for each in rejected)
+            return len(self._known)
+
+    def count(self, rejected: Sequence[Rejected]) -> None:
+        """Note bad records of this migration. Raises GuardError if there are too many by now."""
+        known = self.note(self._migration, rejected)
+        if known > self._most:
+            raise GuardError(
+                f"{self._migration}: {known:,} bad records, more than limits.max_quarantined ({self._most:,}); they are "
+                f"in {self._directory}. Look at their reasons, mend the source or raise the limit, and run again"
+            )
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """A collection that holds records made equal to the source: only what is missing or differs is written."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
-from threading import Lock
+
+from msgspec.structs import replace
 
 from vecmig.comparison.differences import Changed, Compared, Extra, differences
-from vecmig.comparison.sides import source_side, target_side
+from vecmig.comparison.sides import partitions_of, source_side, target_side
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
 from vecmig.execution.copy import Tools, put_aside, split, write
@@ -21,36 +22,68 @@ WHOLE, NOWHERE = "", Cursor("")  # a reconciliation is not resumed inside: what 
 
 
 def reconcile(
-    migration: Migration, action: ReconcileRecords, workers: int, tools: Tools
+    migration: Migration,
+    action: ReconcileRecords,
+    workers: int,
+    tools: Tools,
+    written: Collection[str] = (),
+    count_bad: Callable[[Sequence[Rejected]], None] = lambda rejected: None,
 ) -> Generator[Progress | Looked, None, None]:
-    """Yield Progress once for each batch written or deleted, after the target acknowledged it."""
-    whole, lock = Partition(action.source, WHOLE), Lock()
-    found: dict[Key, Rejected] = {}
+    """Yield Progress once for each batch written or deleted, after the target acknowledged it.
+
+    The first begins the checkpoint anew, and a record that cannot be moved is told once, however often it is read.
+    `written`: namespaces that the migration has written before. `count_bad` is shown what cannot be moved as soon as it
+    is read, by several threads: its error ends the run.
+    """
+    whole = Partition(action.source, WHOLE)
 
     def reject(converted: Converted, part: Partition, cursor: Cursor) -> None:
         put_aside(converted.bad, converted.rejected, action.migration, part, cursor, tools)
-        with lock:
-            found.update({each.key: each for each in converted.rejected})
+        count_bad(converted.rejected)
 
-    source = source_side(migration, action.partitions, action.conversion, workers, reject, tools.stop)
+    with closing(migration.source.open_source()) as connection:
+        # the plan's parts may be files, which do not hold what was added since
+        parts = partitions_of(migration, connection, workers)
+    source = source_side(migration, parts, action.conversion, workers, reject, tools.stop, throttle=tools.read_throttle)
     target = target_side(migration, workers, tools.stop)
-    with closing(migration.target.open_target()) as writer:
-        count, number = Count(), 0
-        steps = differences(source, target, watch=count.add, stop=tools.stop)
+    told: set[Key] = set()
+
+    def news() -> tuple[Rejected, ...]:
+        new = tuple(each for each in source.refused.records if each.key not in told)
+        told.update(each.key for each in new)
+        return new
+
+    def progress(rows: int = 0, deleted: int = 0) -> Progress:
+        return Progress(action.migration, whole, NOWHERE, 0, rows, rejected=news(), deleted=deleted)
+
+    count, number = Count(), 0
+    with (
+        closing(migration.target.open_target()) as writer,
+        closing(differences(source, target, written=written, watch=count.add, stop=tools.stop)) as steps,
+    ):
         while (each := (yield from watched(action.migration, count, lambda: next(steps, None)))) is not None:
             number += 1
             match each:
                 case Compared(_, rows):
-                    yield Progress(action.migration, whole, NOWHERE, rows, 0, rejected=tuple(found.values()))
+                    yield replace(progress(), read=rows, anew=True)
                 case Changed(batch):
-                    tools.read_throttle.take(len(batch))
                     rejected = write(writer, action.target, batch, tools)
                     kept, bad = split(batch, rejected)
                     put_aside(bad, rejected, action.migration, whole, Cursor(str(number)), tools)
-                    yield Progress(
-                        action.migration, whole, NOWHERE, 0, len(kept), digest_of(kept), rejected, bytes=batch.nbytes
-                    )
+                    told.update(each.key for each in rejected)
+                    refused = tuple(replace(each, by_target=True) for each in rejected)
+                    step = progress(len(kept))
+                    yield replace(step, digest=digest_of(kept), rejected=(*step.rejected, *refused), bytes=batch.nbytes)
                 case Extra(keys) if action.prune:
-                    tools.write_throttle.take(len(keys))
-                    retrying(tools.stop)(writer.delete, action.target, keys)
-                    yield Progress(action.migration, whole, NOWHERE, 0, 0, deleted=len(keys))
+                    doomed = _certain(keys, source.refused.keys, by_id=action.conversion.namespace_from is not None)
+                    tools.write_throttle.take(len(doomed))
+                    retrying(tools.stop)(writer.delete, action.target, doomed)
+                    yield progress(deleted=len(doomed))
+        if source.refused.keys - told:  # turned bad while the rest was compared
+            yield progress()
+
+
+def _certain(keys: Sequence[Key], refused: Collection[Key], by_id: bool) -> Sequence[Key]:
+    """Return the keys that no bad record of the source can be meant by; `by_id`: its namespace may not be known."""
+    ids = {key.id for key in refused} if by_id else set()
+    return [key for key in keys if key.id not in ids]

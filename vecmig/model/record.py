@@ -21,6 +21,7 @@ class Rejected(Struct, frozen=True):
 
     key: Key
     reason: str
+    by_target: bool = False  # False: it could not be converted, which reading it again would tell anew
 
 
 class Digest(Struct, frozen=True):

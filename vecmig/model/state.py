@@ -26,6 +26,7 @@ class Progress(Struct, frozen=True):
     rejected: tuple[Rejected, ...] = ()
     deleted: int = 0
     bytes: int = 0
+    anew: bool = False  # the partition is gone through from its beginning: what its checkpoint says is void
 
 
 class Checkpoint(Struct, frozen=True):
@@ -135,7 +136,8 @@ class State(Struct, frozen=True):
         return next(found, Checkpoint(migration, partition))
 
     def with_progress(self, progress: Progress) -> "State":
-        old = self.checkpoint_of(progress.migration, progress.partition)
+        known = self.checkpoint_of(progress.migration, progress.partition)
+        old = Checkpoint(progress.migration, progress.partition) if progress.anew else known
         new = replace(
             old,
             cursor=progress.cursor,
@@ -145,4 +147,4 @@ class State(Struct, frozen=True):
             rejected=old.rejected + progress.rejected,
             deleted=old.deleted + progress.deleted,
         )
-        return replace(self, checkpoints=(*(each for each in self.checkpoints if each is not old), new))
+        return replace(self, checkpoints=(*(each for each in self.checkpoints if each is not known), new))

@@ -10,6 +10,10 @@ from vecmig.verification.search import Searched
 MISSING = "apply again: it writes what is missing"
 MISMATCHED = "apply again: it writes what differs"
 EXTRA = "only the target has them: `prune: true` in the migration deletes them, or raise `thresholds.extra`"
+EMPTY = (
+    "the source is empty, and then `prune` deletes nothing, for it may be the wrong one: look at the source; if it is "
+    "right, delete the target's records yourself, or raise `thresholds.extra`"
+)
 DUPLICATES = (
     "the source gives several records under one key, and the target keeps one of them: make the ids unique, or set "
     "`namespace_from`"
@@ -29,7 +33,7 @@ def record_breaches(found: Comparison, limits: Thresholds) -> list[Breach]:
         # two records of one key in the source: the target lacks one of them
         ("duplicates", limits.missing, found.duplicates, DUPLICATES),
         ("mismatched", limits.mismatched, found.mismatched, MISMATCHED),
-        ("extra", limits.extra, extra, EXTRA),
+        ("extra", limits.extra, extra, EXTRA if sum((found.expected or {}).values()) else EMPTY),
     )
     return [Breach(name, limit, actual, hint) for name, limit, actual, hint in measured if actual > limit]
 

@@ -1,5 +1,6 @@
 """A migration held against its source as it is now, also where the reading itself is wrong."""
 
+from collections.abc import Collection as Some
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from threading import Event
@@ -7,7 +8,8 @@ from threading import Event
 from msgspec.structs import replace
 
 from vecmig.comparison.reading import Side
-from vecmig.comparison.sides import OnRejected, Reads, source_side, target_side
+from vecmig.comparison.sides import PARTITIONS_PER_WORKER as PARTITIONS_PER_WORKER
+from vecmig.comparison.sides import OnRejected, Reads, partitions_of, source_side, target_side
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
 from vecmig.errors import CollectionNotFound
@@ -20,29 +22,45 @@ from vecmig.model.state import Cursor
 from vecmig.planning.declare import conversion_of, declare
 from vecmig.protocols import Event as Happening
 from vecmig.protocols import Stage
+from vecmig.retry import Throttle
 from vecmig.verification.verify import verify
-
-PARTITIONS_PER_WORKER = 4  # so that workers end at about the same time
 
 
 def prove(
-    migration: Migration, *, project: str, environment: str, excluded: Iterable[Key], workers: int, stop: Event
+    migration: Migration,
+    *,
+    project: str,
+    environment: str,
+    excluded: Iterable[Key],
+    refused: Iterable[Key] | None = None,
+    written: Some[str] = (),
+    read_records_per_s: int | None = None,
+    workers: int,
+    stop: Event,
 ) -> Generator[Happening, None, Report]:
-    """Verify a migration; yield how far it is. `excluded`: keys that apply put aside.
+    """Verify a migration; yield how far it is.
+
+    `excluded`: keys that apply put aside; `refused`: those of them that the target refused, None: any of them may be.
+    The others are expected as soon as the source gives them well. `written`: namespaces that the migration has written
+    before. `read_records_per_s`: of the source, over all workers.
 
     Besides what `verify` checks, a record that cannot be moved and was not put aside fails, and so does a source that
     says it holds more or fewer records than reading it gave: nothing that was skipped on both ways is proven.
     """
     aside = frozenset(excluded)
+    by_target = aside if refused is None else frozenset(refused)
     unmovable: dict[Key, str] = {}
 
     def reject(converted: Converted, part: Partition, cursor: Cursor) -> None:
         unmovable.update({each.key: each.reason for each in converted.rejected if each.key not in aside})
 
     yield Stage(migration.name, "verify")
-    source, target, conversion, declared, reads = sides_of(migration, workers, reject, stop)
+    source, target, conversion, declared, reads = sides_of(
+        migration, workers, reject, stop, Throttle(read_records_per_s, stop)
+    )
     with closing(migration.source.open_source()) as store:
         said = sum(store.count(source.collection).values())
+    unexpected = _unexpected(migration, source, aside, by_target)
     count = Count()
     report = yield from watched(
         migration.name,
@@ -55,16 +73,21 @@ def prove(
             environment=environment,
             conversion=conversion,
             declared=declared,
-            excluded=aside,
+            excluded=unexpected,
+            written=written,
             watch=count.add,
             stop=stop,
         ),
     )
+    report = replace(report, quarantined=len(unexpected | (aside & source.refused.keys)))
     breaches = [*report.breaches]
     if unmovable:
         key, reason = min(unmovable.items())
         hint = f"the source holds records that cannot be moved, such as {key}: {reason}"
-        breaches.append(Breach("missing", migration.verification.thresholds.missing, len(unmovable), hint))
+        allowed = migration.verification.thresholds.missing
+        lost = len(unmovable) + (report.records.missing if report.records else 0)
+        if lost > allowed:
+            breaches.append(Breach("missing", allowed, lost, hint))
     if migration.limit is None and reads.rows != said:
         hint = f"the source says it holds {said:,} records, reading gave {reads.rows:,}: was it written meanwhile?"
         breaches.append(Breach("missing", 0, abs(said - reads.rows), hint))
@@ -73,8 +96,18 @@ def prove(
     return report
 
 
+def _unexpected(migration: Migration, source: Side, aside: frozenset[Key], by_target: frozenset[Key]) -> frozenset[Key]:
+    """Return the keys that the target need not hold though the source gives them."""
+    if migration.verification.records == "all":
+        return by_target  # what cannot be converted is not given
+    if source.fetch is None:
+        return aside  # vectors are not read: what is wrong with them does not show
+    with closing(source.open()) as store:
+        return aside.difference(source.fetch(store, sorted(aside - by_target)).keys)
+
+
 def sides_of(
-    migration: Migration, workers: int, reject: OnRejected, stop: Event
+    migration: Migration, workers: int, reject: OnRejected, stop: Event, throttle: Throttle | None = None
 ) -> tuple[Side, Side, Conversion, Collection, Reads]:
     """Return what is expected, what is there, how the one becomes the other, and what the spec declares."""
     name = migration.source.options.collection
@@ -82,9 +115,9 @@ def sides_of(
         collection = connection.describe(name)
         if collection is None:
             raise CollectionNotFound(f"{migration.name}: the source {migration.source.label} is not there")
-        parts = connection.partitions(name, 1 if migration.limit is not None else workers * PARTITIONS_PER_WORKER)
+        parts = partitions_of(migration, connection, workers)
     declared = declare(migration, collection, None)
     conversion = conversion_of(migration, collection, declared)
     reads = Reads()
-    source = source_side(migration, parts, conversion, workers, reject, stop, reads)
+    source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle)
     return source, target_side(migration, workers, stop), conversion, declared, reads

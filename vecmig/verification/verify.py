@@ -20,7 +20,7 @@ from vecmig.model.plan import Conversion
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report
 from vecmig.model.settings import Sample
-from vecmig.protocols import Counts, Target
+from vecmig.protocols import Target
 from vecmig.verification.gate import record_breaches, search_breaches, verdict_of
 from vecmig.verification.search import Searched, Setting, search_checks
 
@@ -38,25 +38,23 @@ def verify(
     conversion: Conversion | None = None,
     declared: Schema | None = None,
     excluded: Collection[Key] = (),
-    namespaces: Collection[str] | None = None,
-    written: Counts | None = None,
+    written: Collection[str] = (),
     watch: Watch | None = None,
     stop: Event | None = None,
 ) -> Report:
     """Check counts, records and search as `migration.verification` says. Writes nothing but what `settle` does.
 
     `source` gives records after `conversion`, in the target's terms. `declared`: the target's schema with the settings
-    of queries that the spec asks for; None: as it is. `excluded`: keys that were rejected. `namespaces`: see `compare`.
-    `written`: what `settle` waits for. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
+    of queries that the spec asks for; None: as it is. `excluded` and `written`: see `compare`. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    target = _settled(migration, target, written or {})
-    setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded, namespaces)
+    target = _settled(migration, target)
+    setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded)
     wanted = migration.verification
     sampler = (
         Sampler(max(1, -(-wanted.search.queries.sample // max(1, len(chosen)))), chosen) if wanted.search else None
     )
-    found = _records(wanted.records, source, target, namespaces, excluded, sampler, watch, stop)
+    found = _records(wanted.records, source, target, written, excluded, sampler, watch, stop)
     breaches = record_breaches(found, wanted.thresholds)
     notes += _record_notes(found)
     searched: list[Searched] = []
@@ -86,11 +84,11 @@ def verify(
     )
 
 
-def _settled(migration: Migration, target: Side, written: Counts) -> Side:
+def _settled(migration: Migration, target: Side) -> Side:
     """Wait until the target's writes are visible; return it with partitions of what is there then."""
     with closing(target.open()) as store:
         _there(store.describe(target.collection), migration.target)
-        cast(Target, store).settle(target.collection, written, SETTLE_S)
+        cast(Target, store).settle(target.collection, {}, SETTLE_S)
         parts = store.partitions(target.collection, max(1, len(target.partitions)))
     return replace(target, partitions=tuple(parts))
 
@@ -108,7 +106,6 @@ def _setting(
     conversion: Conversion | None,
     declared: Schema | None,
     excluded: Collection[Key],
-    namespaces: Collection[str] | None,
 ) -> tuple[Setting, list[str], list[str]]:
     """Return what searches need, the namespaces to search, and notes."""
     rules = conversion or Conversion()
@@ -117,9 +114,7 @@ def _setting(
         counts = store.count(target.collection)
     with closing(source.open()) as store:
         before = _there(store.describe(source.collection), migration.source)
-        known = namespaces
-        if known is None and rules.namespace_from is None:
-            known = store.count(source.collection)
+        known = store.count(source.collection) if rules.namespace_from is None else None
     all_ = sorted((name for name in counts if known is None or name in known), key=lambda name: (-counts[name], name))
     chosen = all_[:SEARCHED_NAMESPACES]
     notes = []
@@ -134,7 +129,7 @@ def _records(
     how: str | Sample,
     source: Side,
     target: Side,
-    namespaces: Collection[str] | None,
+    written: Collection[str],
     excluded: Collection[Key],
     sampler: Sampler | None,
     watch: Watch | None,
@@ -145,14 +140,14 @@ def _records(
             source,
             target,
             how.sample,
-            namespaces=namespaces,
+            written=written,
             excluded=excluded,
             sampler=sampler,
             watch=watch,
             stop=stop,
         )
     way = compare if how == "all" else count_only
-    return way(source, target, namespaces=namespaces, excluded=excluded, sampler=sampler, watch=watch, stop=stop)
+    return way(source, target, written=written, excluded=excluded, sampler=sampler, watch=watch, stop=stop)
 
 
 def _samples(
@@ -187,11 +182,17 @@ def _records_check(found: Comparison) -> RecordsCheck:
 
 
 def _record_notes(found: Comparison) -> list[str]:
-    if found.sample is None:
-        return []
-    return [
-        f"{found.unknown:,} records were not compared; what only the target has is known by its count alone"
-    ]  # fmt: skip
+    notes = []
+    if found.sample is not None:
+        notes.append(
+            f"{found.unknown:,} records were not compared; what only the target has is known by its count alone"
+        )
+    if found.aside:
+        notes.append(
+            f"{found.aside:,} records that were put aside are in the target all the same, as they were before; nothing "
+            "deletes them"
+        )
+    return notes
 
 
 def _search_notes(schema: Schema) -> list[str]:
