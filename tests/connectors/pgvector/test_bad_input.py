@@ -31,7 +31,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a pair turned around": ({"metadata": '{"a": "\\udc00\\ud800"}'}, "surrogate"),
     "two high halves": ({"metadata": '{"a": "\\ud800\\ud800\\udc00"}'}, "surrogate"),
     "no object": ({"metadata": "[1]"}, "no JSON object"),
-    "no JSON": ({"metadata": '{"a": nope}'}, "invalid input syntax for type json"),
+    "no JSON": ({"metadata": '{"a": nope}'}, "invalid text representation"),
     "a number beyond numeric": ({"metadata": '{"a": 1e200000}'}, "out of range|overflow"),
 }
 
@@ -137,6 +137,24 @@ def test_a_constraint_of_an_adopted_table_rejects_the_record_that_breaks_it(conn
     rejected = connector.upsert("ruled", batch([{"metadata": each} for each in rows]))
     assert {each.key.id for each in rejected} == {"r1", "r2"}
     assert all("PostgreSQL refuses it" in each.reason for each in rejected)
+
+
+def test_no_reason_shows_a_value_of_the_record(connect: Connect, sql: Any) -> None:
+    sql.execute("CREATE TABLE private (id text PRIMARY KEY, emb vector(3), day text, n text CHECK (n <> 'secret-n'))")
+    sql.execute(
+        "CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.day = 'secret-raise' THEN RAISE check_violation USING MESSAGE = 'not ' || NEW.day; END IF;"
+        " IF NEW.day IS NOT NULL THEN PERFORM NEW.day::int; END IF; RETURN NEW; END $$"
+    )
+    sql.execute("CREATE TRIGGER told BEFORE INSERT ON private FOR EACH ROW EXECUTE FUNCTION told()")
+    rows = [{"day": "secret-cast"}, {"day": "secret-raise"}, {"n": "secret-n"}, {"day": "1"}]
+    rejected = connect("private", metadata=["day", "n"]).upsert("private", batch([{"metadata": row} for row in rows]))
+    reasons = {each.key.id: each.reason for each in rejected}
+    assert reasons.keys() == {"r0", "r1", "r2"}
+    assert not any("secret" in reason for reason in reasons.values())
+    assert "invalid text representation (SQLSTATE 22P02)" in reasons["r0"]
+    assert "check violation (SQLSTATE 23514)" in reasons["r1"]
+    assert "check violation (SQLSTATE 23514) of constraint `private_n_check`" in reasons["r2"]
 
 
 def test_a_text_too_long_to_search_whole_is_stored_whole(docs: PgvectorConnector) -> None:

@@ -1,5 +1,6 @@
 """psycopg's errors as vecmig's: what happened, where, what next. Never the connection string, never a value."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -92,6 +93,17 @@ def message(error: psycopg.Error) -> str:
     """Return the server's primary message: details and hints may hold values of a record."""
     text = error.diag.message_primary or str(error) or type(error).__name__
     return redact(" ".join(text.split()))
+
+
+def refusal(error: psycopg.Error) -> str:
+    """Return why the server refuses a record, in the standard's words and names: its own may quote a value.
+
+    Reasons are kept in the state, where no value of a record may be.
+    """
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    names = {"constraint": error.diag.constraint_name, "column": error.diag.column_name}
+    of = "".join(f" of {kind} `{name}`" for kind, name in names.items() if name)
+    return f"PostgreSQL refuses it: {words} (SQLSTATE {error.sqlstate}){of}"
 
 
 def _way_out(error: psycopg.Error) -> str:

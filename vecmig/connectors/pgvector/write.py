@@ -8,7 +8,7 @@ from psycopg import errors, sql
 from vecmig.connectors.pgvector import encode
 from vecmig.connectors.pgvector.columns import Rows, encoded, spread
 from vecmig.connectors.pgvector.decode import TRAILER
-from vecmig.connectors.pgvector.errors import OF_A_RECORD, message
+from vecmig.connectors.pgvector.errors import OF_A_RECORD, refusal
 from vecmig.connectors.pgvector.expressions import with_parameters
 from vecmig.connectors.pgvector.keys import matching
 from vecmig.connectors.pgvector.session import Session
@@ -58,7 +58,7 @@ def _store(session: Session, rows: Rows, memory: Memory) -> list[Rejected]:
         return []
     except OF_A_RECORD as error:
         if len(rows) == 1:
-            return [Rejected(rows.batch.keys[0], f"PostgreSQL refuses it: {message(error)}")]
+            return [Rejected(rows.batch.keys[0], refusal(error))]
     half = len(rows) // 2
     halves = (rows.slice(0, half), rows.slice(half, len(rows) - half))
     return [refused for part in halves for refused in _store(session, part, memory)]
