@@ -68,6 +68,27 @@ def test_sparse_vectors_count_by_index_and_value() -> None:
     assert sparse(None, ([1], [1.0])) != sparse(([1], [1.0]), None)
 
 
+def test_a_sparse_vector_that_a_record_does_not_have_is_as_one_the_collection_does_not_have() -> None:
+    type_ = pa.struct([("indices", pa.list_(pa.uint32())), ("values", pa.list_(pa.float32()))])
+
+    def sparse(*rows: tuple[list[int], list[float]] | None) -> RecordBatch:
+        column = pa.array([row and {"indices": row[0], "values": row[1]} for row in rows], type_)
+        return RecordBatch(SENT.slice(0, len(rows)).table.append_column("sparse:s", column))
+
+    without = record_hashes(SENT.slice(0, 3))
+    some = record_hashes(sparse(None, ([1], [1.0]), ([], [])))
+    assert digest_of(sparse(None, None, None)) == digest_of(SENT.slice(0, 3))
+    assert (some == without).all(axis=1).tolist() == [True, False, False], "an empty vector is one"
+
+
+def test_a_null_hashes_the_same_whatever_lies_under_it() -> None:
+    lists = [pa.array([[1, 2], [3]], pa.list_(pa.uint32())), pa.array([[1, 2], [3]], pa.list_(pa.float32()))]
+    hidden = pa.StructArray.from_arrays(lists, ["indices", "values"], mask=pa.array([True, False]))
+    shown = pa.array([None, {"indices": [3], "values": [3.0]}], hidden.type)
+    under, plain = (RecordBatch(SENT.slice(0, 2).table.append_column("sparse:s", each)) for each in (hidden, shown))
+    assert digest_of(under) == digest_of(plain)
+
+
 def test_a_slice_hashes_as_the_rows_that_it_shows() -> None:
     assert record_hashes(SENT.slice(4, 3)).tolist() == record_hashes(SENT)[4:7].tolist()
 

@@ -40,7 +40,11 @@ def record_hashes(batch: RecordBatch, metadata: pa.BinaryArray | None = None) ->
     JSON object.
     """
     metadata = canonical_metadata(batch) if metadata is None else metadata
-    parts = [_sized(batch, "namespace"), _sized(batch, "id"), (_lengths(metadata), metadata)]
+    parts: list[tuple[pa.Array, ...]] = [
+        _sized(batch, "namespace"),
+        _sized(batch, "id"),
+        (_lengths(metadata), metadata),
+    ]
     for name in sorted(name for name in batch.names if name.startswith(("vector:", "sparse:"))):
         column = batch.table.column(name)
         label = name.encode() + b"\0"  # the name, too, else two columns could exchange their vectors unseen
@@ -49,7 +53,8 @@ def record_hashes(batch: RecordBatch, metadata: pa.BinaryArray | None = None) ->
         else:
             indices, values = column.field("indices"), column.field("values")
             lengths = _fixed(pc.fill_null(pc.list_value_length(indices), 0).to_numpy(zero_copy_only=False), "<i4")
-            parts += [(_labels(column, label), lengths), (_listed(column, indices), _listed(column, values))]
+            head = pc.binary_join_element_wise(pa.scalar(label, pa.binary()), lengths, pa.scalar(b"", pa.binary()))
+            parts.append((_labels(column, head), _listed(column, indices), _listed(column, values)))
     return _xxh3(_joined(*parts))
 
 
@@ -72,9 +77,9 @@ def _views(rows: pa.BinaryArray) -> Iterator[memoryview]:
     return (view[start:end] for start, end in pairwise(ends))
 
 
-def _joined(*parts: tuple[pa.Array, pa.Array]) -> pa.LargeBinaryArray:
+def _joined(*parts: tuple[pa.Array, ...]) -> pa.LargeBinaryArray:
     """Return (n,) concatenations: Arrow copies whole columns, no Python loop over rows."""
-    columns = [column.cast(pa.large_binary()) for pair in parts for column in pair]
+    columns = [column.cast(pa.large_binary()) for part in parts for column in part]
     return pc.binary_join_element_wise(*columns, pa.scalar(b"", pa.large_binary()))
 
 
@@ -94,8 +99,10 @@ def _fixed(numbers: NDArray[np.generic], dtype: str) -> pa.Array:
     )
 
 
-def _labels(column: pa.Array, label: bytes) -> pa.Array:
-    return pc.if_else(column.is_valid(), pa.scalar(label, pa.binary()), pa.scalar(b"", pa.binary()))
+def _labels(column: pa.Array, label: bytes | pa.BinaryArray) -> pa.Array:
+    """Return what stands before a vector, nothing at all where there is none."""
+    before = pa.scalar(label, pa.binary()) if isinstance(label, bytes) else label
+    return pc.if_else(column.is_valid(), before, pa.scalar(b"", pa.binary()))
 
 
 def _dense(column: pa.FixedSizeListArray) -> pa.BinaryArray:
