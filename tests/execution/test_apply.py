@@ -211,10 +211,16 @@ def test_a_source_may_be_empty(world: World) -> None:
     assert world.target.count("kb") == {}
 
 
-def test_partitions_are_those_of_the_plan(world: World) -> None:
-    plan = world.plan()
-    (load,) = (action for action in plan.actions if isinstance(action, LoadRecords))
-    store = MemoryStore()
+def test_partitions_are_those_of_the_plan_also_for_a_resume(world: World) -> None:
+    plan, five = world.plan(), tuple(world.source.partitions("docs", 5))  # the planner takes two, as workers there are
+    (planned,) = plan.migrations
+    actions = tuple(
+        replace(each, partitions=five) if isinstance(each, LoadRecords) else each for each in planned.actions
+    )
+    plan, store = replace(plan, migrations=(replace(planned, actions=actions),)), MemoryStore(dies_at=3)
+    with pytest.raises(Killed):
+        world.apply(plan, store)
     world.apply(plan, store)
     assert store.state
-    assert {each.partition for each in store.state.checkpoints} <= set(load.partitions)
+    assert {each.partition for each in store.state.checkpoints} == set(five)
+    assert world.target.count("kb") == COUNTS
