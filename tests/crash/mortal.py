@@ -15,7 +15,7 @@ from vecmig.storage.file import FileStateStore
 
 POINTS = [
     f"{when} {what}"
-    for what in ("create", "upsert", "delete", "save", "checkpoint", "replace", "index")
+    for what in ("save", "replace", "create", "upsert", "checkpoint", "delete", "index")
     for when in ("before", "after")
 ]
 

@@ -78,7 +78,7 @@ def migrate(directory: Path, name: str, source: ConnectorOptions, target: Connec
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
