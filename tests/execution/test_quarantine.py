@@ -57,7 +57,10 @@ def test_what_conversion_and_what_the_target_rejects_of_one_batch_are_both_put_a
     twofold.apply(twofold.plan(), store)
     assert put_aside(twofold.directory / "bad") == BOTH
     assert store.state
-    assert {each.key for each in store.state.applied["m"].rejected} == {key for key, _ in BOTH}
+    assert sorted((each.key, each.by_target) for each in store.state.applied["m"].rejected) == [
+        (TARGET_REJECTS, True),
+        (CONVERSION_REJECTS, False),
+    ]
     assert sum(twofold.target.count("kb").values()) == len(KEYS) - 2
 
 

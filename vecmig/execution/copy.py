@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
+from msgspec.structs import replace
+
 from vecmig.conversion.convert import Converted, each_converted
 from vecmig.errors import BadRecordError, Stopped
 from vecmig.execution.prefetch import prefetched
@@ -79,12 +81,15 @@ def _store(target: Target, load: LoadRecords, part: Partition, each: Prepared, t
 
 
 def write(target: Target, collection: str, batch: RecordBatch, tools: Tools) -> tuple[Rejected, ...]:
-    """Upsert a batch in pieces that the target takes. Raises TransientError where it stays away too long."""
+    """Upsert a batch in pieces that the target takes; return what it refused, marked so.
+
+    Raises TransientError where it stays away too long.
+    """
     rejected: list[Rejected] = []
     for piece in _pieces(batch, target.capabilities.max_batch_bytes, tools.write_throttle.at_once or len(batch)):
         tools.write_throttle.take(len(piece))
         rejected += retrying(tools.stop)(target.upsert, collection, piece)
-    return tuple(rejected)
+    return tuple(replace(each, by_target=True) for each in rejected)
 
 
 def put_aside(
