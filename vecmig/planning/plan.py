@@ -194,7 +194,8 @@ def _expected(migration: Migration, source: Observed) -> int | None:
 
 
 def _places(source: Observed, target: Observed) -> tuple[tuple[str, str], ...]:
-    return (("where", f"{source.place or 'here'} -> {target.place or 'here'}"),) if source.place or target.place else ()
+    places = [place for place in (source.place, target.place) if place]
+    return (("where", " -> ".join(places)),) if places else ()
 
 
 def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, str], ...]:
