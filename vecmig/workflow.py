@@ -223,6 +223,7 @@ def _verified(project: Project, migration: Migration, store: StateStore, stop: F
         project=project.name,
         environment=project.environment,
         excluded=[each.key for each in applied.rejected] if applied else [],
+        refused=[each.key for each in applied.rejected if each.by_target] if applied else None,
         written=applied.namespaces if applied else (),
         read_records_per_s=project.limits.read_records_per_s,
         workers=project.execution.workers,
