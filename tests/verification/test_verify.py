@@ -358,12 +358,62 @@ def test_a_snapshot_that_was_never_finished_is_settled_and_proven(tmp_path: Path
     assert report.search[0].perfect == 50
 
 
-def test_another_metric_of_the_target_is_not_compared() -> None:
+def other_metric() -> tuple[MemoryOptions, MemoryOptions]:
     source, target = database(records(20)), database()
     options = target.open()
     options.drop(COLLECTION.name)
     options.create(replace(COLLECTION, vectors=(replace(COLLECTION.vectors[0], metric="dot"),)))
     options.upsert(COLLECTION.name, records(20))
-    report = proven(source, target)
+    return source, target
+
+
+def test_another_metric_of_the_target_leaves_the_overlap_undecided() -> None:
+    report = proven(*other_metric())
+    assert report.verdict == "unknown"
+    (breach,) = report.breaches
+    assert (breach.measure, breach.actual) == ("overlap", None)
+    assert "metric" in breach.hint
+    assert "{overlap: 0}" in breach.hint
+    not_asked = Verification(thresholds=Thresholds(overlap=0))
+    assert proven(*other_metric(), not_asked).verdict == "passed"
+
+
+@pytest.mark.parametrize("conversion", [Conversion(limit=9), Conversion(namespace_from="n")])
+def test_an_overlap_that_cannot_be_compared_is_undecided(conversion: Conversion) -> None:
+    both = database(records(20))
+    report = proven(both, both, conversion=conversion)
+    assert [(each.measure, each.actual) for each in report.breaches] == [("overlap", None)]
+    assert report.verdict == "unknown"
+
+
+def test_a_target_without_an_index_has_a_recall_of_one_by_definition_and_says_so() -> None:
+    both = database(records(20))
+    report = proven(both, both)
     assert report.verdict == "passed"
-    assert "metric" in report.search[0].note
+    assert "by definition" in report.search[0].note
+
+
+def test_an_exact_search_that_finds_nothing_leaves_the_recall_undecided() -> None:
+    def never_exactly(inner: MemoryConnector, search: Query) -> list[Hits]:
+        return nothing(inner, search) if search.exact else inner.search(COLLECTION.name, search)
+
+    both = database(records(20))
+    report = proven(both, both, of_target=never_exactly)
+    assert [(each.measure, each.actual) for each in report.breaches] == [("recall", None)]
+    assert report.verdict == "unknown"
+
+
+def test_two_sides_that_both_find_nothing_have_no_overlap() -> None:
+    both = database(records(20))
+    report = proven(both, both, of_source=nothing, of_target=nothing)
+    assert [(each.measure, each.actual) for each in report.breaches] == [("overlap", None), ("recall", None)]
+    assert report.verdict == "unknown"
+
+
+def test_a_filter_that_no_record_passes_decides_nothing_and_fails_nothing() -> None:
+    both = database(records(20))
+
+    def well(inner: MemoryConnector, search: Query) -> list[Hits]:
+        return inner.search(COLLECTION.name, search)
+
+    assert proven(both, both, filters=[{"n": -1}], of_target=well).verdict == "passed"

@@ -82,6 +82,8 @@ def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filt
     reason = _incomparable(setting, source, asked, filter)
     if reason is not None:
         notes.append(f"overlap is not measured: {reason}")
+        if filter is None:
+            unknown.append("overlap")
     else:
         try:
             before = _of_source(setting, source, asked, filter)
@@ -91,13 +93,24 @@ def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filt
                 unknown.append("overlap")
     exact: list[list[tuple[Key, float]]] | None = None
     if not target.capabilities.searchable:
-        notes.append("recall is not measured: the target compares every record and has no index")
+        notes.append("recall is 1 by definition: the target compares every record and has no index that could miss one")
     else:
         try:
             search = asked.search(k, asked.field.name, filter, exact=True)
             exact = _cut(target.search(setting.target.collection, search), keys, (), k)
         except UnsupportedError as error:
             notes.append(f"the target cannot search exactly: {error}")
+            unknown.append("recall")
+    alone = len(keys) == 1  # one query does not show that there is another record to find
+    if before is not None and filter is None and not alone and not any(before) and not any(found):
+        notes.append("overlap is not known: neither side finds anything")
+        unknown.append("overlap")
+        before = None
+    if exact is not None and not any(exact) and (any(found) or (filter is None and not alone)):
+        if asked.field.index is not None and asked.field.index.type == "flat":
+            notes.append("recall is 1 by definition: the target has no approximate index")
+        else:
+            notes.append("recall is not known: exact search finds nothing")
             unknown.append("recall")
     overlaps = [overlap(a, b) for a, b in zip(before, found, strict=True)] if before is not None else []
     recalls = [recall(a, b) for a, b in zip(found, exact, strict=True) if b] if exact is not None else []

@@ -19,7 +19,7 @@ from vecmig.model.collection import Collection as Schema
 from vecmig.model.plan import Conversion
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report
-from vecmig.model.settings import Sample
+from vecmig.model.settings import Sample, Thresholds
 from vecmig.protocols import Target
 from vecmig.verification.gate import record_breaches, search_breaches, verdict_of
 from vecmig.verification.search import Searched, Setting, search_checks
@@ -63,9 +63,8 @@ def verify(
         searched = search_checks(setting, samples, migration.filters)
         breaches += search_breaches(searched, wanted.thresholds)
         notes += _search_notes(setting.schemas[1])
-        if not searched and found.expected and _dense(setting.schemas[1]) and wanted.thresholds.overlap > 0:
-            hint = "no record of the source has a vector to query with"
-            breaches.append(Breach("overlap", wanted.thresholds.overlap, None, hint))
+        if not searched and found.expected and _dense(setting.schemas[1]):
+            breaches += unsearched(target, wanted.thresholds)
     return Report(
         name=project,
         environment=environment,
@@ -198,6 +197,15 @@ def _record_notes(found: Comparison) -> list[str]:
 def _search_notes(schema: Schema) -> list[str]:
     sparse = [field.name for field in schema.vectors if field.kind == "sparse"]
     return [f"search is not tested with the sparse vectors {', '.join(map(repr, sparse))}"] if sparse else []
+
+
+def unsearched(target: Side, limits: Thresholds) -> list[Breach]:
+    """Return what stays undecided where there is nothing to query with."""
+    with closing(target.open()) as store:
+        indexed = store.capabilities.searchable
+    gated = [("overlap", limits.overlap)] + ([("recall", limits.recall)] if indexed else [])
+    hint = "no record of the source has a vector to query with. `thresholds: {{{}: 0}}` leaves it out"
+    return [Breach(name, limit, None, hint.format(name)) for name, limit in gated if limit > 0]
 
 
 def _dense(schema: Schema) -> bool:
