@@ -208,8 +208,9 @@ def test_an_error_of_one_side_ends_the_comparison_and_is_told() -> None:
 def test_a_stop_ends_the_comparison() -> None:
     stop = Event()
     both = database(records(100))
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped, match="again") as stopped:
         compare(*sides(both, both), stop=stop, watch=lambda side, rows: stop.set())
+    assert "nothing was changed" not in str(stopped.value), "a reconciliation may have written by then"
 
 
 def test_progress_tells_the_rows_of_each_side() -> None:
@@ -322,3 +323,16 @@ def test_metadata_is_compared_by_value_not_by_text() -> None:
     source = database(records(1, metadata=json.dumps({"a": 1, "b": 1.0}).replace("{", "{{").replace("}", "}}")))
     target = database(records(1, metadata='{{"b":1,"a":1.0}}'))
     assert compared(source, target).equal
+
+
+def test_a_sampled_record_that_the_source_does_not_give_by_its_key_is_missing_unless_it_is_known_to_be_bad() -> None:
+    both = database(records(10))
+
+    def fetch(store: Source, keys: Sequence[Key]) -> RecordBatch:
+        return store.fetch(COLLECTION.name, [key for key in keys if key.id not in ("d1", "d2")])
+
+    source, target = sides(both, both)
+    source = replace(source, fetch=fetch)
+    source.refused.add([Rejected(Key("", "d1"), "odd")])
+    found = compare_sample(source, target, 100)
+    assert (found.matching, found.missing, found.missing_keys, found.unknown) == (8, 1, (Key("", "d2"),), 1)
