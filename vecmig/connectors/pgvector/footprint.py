@@ -13,7 +13,7 @@ LOAD_BYTES_PER_S = 20_000 * 6_400
 LOAD_ROWS_PER_S = 150_000  # where rows are small, their own cost is the bound
 SPARSE_NONZERO = 128  # assumed: only the records know
 # Scaled by bytes for the load; by bytes, candidates and rows for hnsw (10,000 rows, ef_construction 64, in memory).
-BASIS = "scaled from 2 cores at 1,536 dimensions: load 20,000 rows/s, hnsw 508 rows/s"
+BASIS = "measured on 2 cores at 1,536 dimensions, and scaled: load 20,000 rows/s, hnsw 508 rows/s"
 
 
 def footprint(declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
