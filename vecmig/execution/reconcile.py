@@ -71,9 +71,10 @@ def reconcile(
                     kept, bad = split(batch, rejected)
                     put_aside(bad, rejected, action.migration, whole, Cursor(str(number)), tools)
                     told.update(each.key for each in rejected)
-                    refused = tuple(replace(each, by_target=True) for each in rejected)
                     step = progress(len(kept))
-                    yield replace(step, digest=digest_of(kept), rejected=(*step.rejected, *refused), bytes=batch.nbytes)
+                    yield replace(
+                        step, digest=digest_of(kept), rejected=(*step.rejected, *rejected), bytes=batch.nbytes
+                    )
                 case Extra(keys) if action.prune:
                     doomed = _certain(keys, source.refused.keys, by_id=action.conversion.namespace_from is not None)
                     tools.write_throttle.take(len(doomed))
