@@ -84,7 +84,7 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = "simple"
     page_rows: Annotated[
-        int, Meta(ge=1, description="Most records a batch that is read; it holds about 8 MB.", examples=[5000])
+        int, Meta(ge=1, description="Most records a batch that is read; it holds about 16 MB.", examples=[5000])
     ] = 20_000
 
     @property

@@ -21,8 +21,9 @@ from vecmig.model.batch import Key, RecordBatch, column_of, concat
 from vecmig.model.plan import Partition
 from vecmig.model.state import Cursor
 
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 16 << 20
 BLOCK_BYTES = 1 << 20
+GROUP_ROWS = 32
 FRACTIONS = ("float4", "float8", "numeric")
 Buffer = bytes | bytearray | memoryview
 
@@ -177,28 +178,36 @@ def _within(table: Table, lower: Sequence[str] | None, upper: Sequence[str] | No
 
 def _blocks(copy: Iterable[Buffer], page_rows: int) -> Iterator[Block]:
     """Yield blocks of about BLOCK_BYTES; a batch ends with every BATCH_BYTES or `page_rows`, and with the last row."""
-    rows: list[Buffer] = []
-    size = batch_size = batch_rows = 0
-    for chunk in _rows(copy):
-        if batch_rows == page_rows or batch_size >= BATCH_BYTES or size >= BLOCK_BYTES:
-            ends = batch_rows == page_rows or batch_size >= BATCH_BYTES
-            yield Block(b"".join(rows), [len(each) for each in rows], ends)
-            rows, size = [], 0
-            if ends:
-                batch_size = batch_rows = 0
-        rows.append(chunk)
-        size += len(chunk)
-        batch_size += len(chunk)
-        batch_rows += 1
-    if rows:
-        yield Block(b"".join(rows), [len(each) for each in rows], True)
+    block: list[Buffer] = []
+    size = batch_rows = batch_size = 0
+    for group in _groups(copy, page_rows):
+        full = batch_rows + len(group) > page_rows or batch_size >= BATCH_BYTES
+        if full or size >= BLOCK_BYTES:
+            yield Block(b"".join(block), list(map(len, block)), full)
+            block, size = [], 0
+            if full:
+                batch_rows = batch_size = 0
+        block += group
+        more = sum(map(len, group))
+        size, batch_size, batch_rows = size + more, batch_size + more, batch_rows + len(group)
+    if block:
+        yield Block(b"".join(block), list(map(len, block)), True)
 
 
-def _rows(copy: Iterable[Buffer]) -> Iterator[Buffer]:
-    """Yield the rows of a COPY: one comes at a time, the first with the header, and after the last the trailer."""
+def _groups(copy: Iterable[Buffer], page_rows: int) -> Iterator[list[Buffer]]:
+    """Yield the rows of a COPY, some at once, which costs less than one by one; page_rows is a multiple of each.
+
+    The first one comes with the header, and after the last comes the trailer.
+    """
     chunks = iter(copy)
-    yield from (chunk[decode.HEADER_BYTES :] for chunk in islice(chunks, 1) if len(chunk) > decode.HEADER_BYTES + 2)
-    yield from (chunk for chunk in chunks if len(chunk) > 2)
+    many = next(n for n in range(min(GROUP_ROWS, page_rows), 0, -1) if page_rows % n == 0)
+    lead = decode.HEADER_BYTES
+    while group := list(islice(chunks, many)):
+        group[0], lead = group[0][lead:], 0
+        if len(group[-1]) <= len(decode.TRAILER):
+            group.pop()
+        if group:
+            yield group
 
 
 def _whole(parts: Sequence[RecordBatch]) -> RecordBatch:
