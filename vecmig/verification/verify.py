@@ -60,6 +60,8 @@ def verify(
     searched: list[Searched] = []
     if wanted.search is not None and sampler is not None:
         samples = _samples(source, sampler, chosen, whole=wanted.records == "all", stop=stop)
+        # known only now: the source finds these, too, and the target cannot
+        setting = replace(setting, excluded=setting.excluded | source.refused.keys)
         searched = search_checks(setting, samples, migration.filters)
         breaches += search_breaches(searched, wanted.thresholds)
         notes += _search_notes(setting.schemas[1])
