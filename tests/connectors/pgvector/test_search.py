@@ -54,6 +54,7 @@ def comparisons(draw: st.DrawFn) -> Filter:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(RECORDS, min_size=1, max_size=6), st.lists(comparisons(), min_size=1, max_size=8))
 @example([{"t": "2026-01-01"}, {"t": "2025-13-01"}], [Compare("t", "eq", "2026-01-01T00:00:00Z")])
+@example([{"t": "a"}, {"t": "b"}, {"t": "Z"}], [Compare("t", sign, "a\0b") for sign in OPERATORS[3:7]])
 def test_filters_mean_in_sql_what_they_mean_in_memory(
     docs: PgvectorConnector, records: list[dict[str, Any]], filters: list[Filter]
 ) -> None:

@@ -4,12 +4,11 @@ import re
 from typing import Any as AnyValue
 from typing import assert_never
 
-import orjson
 from psycopg import sql
 
 from vecmig.connectors.pgvector.expressions import document_jsonb, field_json
 from vecmig.connectors.pgvector.table import Column, Table
-from vecmig.model.filter import All, Any, Compare, Filter, Not, Scalar
+from vecmig.model.filter import All, Any, Compare, Filter, Not, Operator, Scalar
 
 OPERATORS = {"eq": "=", "in": "=", "ne": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _DAY = (
@@ -22,6 +21,8 @@ MOMENT = (
 )
 
 _MOMENT = re.compile(MOMENT)
+# No text of PostgreSQL has a NUL: so none stands between what is before it in an operand, and the operand itself.
+_BEYOND_NUL: dict[str, Operator] = {"lt": "lte", "lte": "lte", "gt": "gt", "gte": "gt"}
 
 Condition = tuple[sql.Composable, list[AnyValue]]  # with its parameters
 
@@ -108,11 +109,14 @@ def _element(operator: str, operand: Scalar) -> tuple[str, sql.Composable, list[
     if isinstance(operand, bool):
         return "boolean", sql.SQL("{}::boolean {} %s::boolean").format(text, sign), [operand]
     if isinstance(operand, int | float):
-        return "number", sql.SQL("{}::numeric {} %s::numeric").format(text, sign), [orjson.dumps(operand).decode()]
+        return "number", sql.SQL("{}::numeric {} %s::numeric").format(text, sign), [repr(operand)]
+    is_time = is_moment(operand)
     if "\0" in operand:
-        return "string", sql.SQL("false"), []  # no text of PostgreSQL has one
+        if operator not in _BEYOND_NUL:
+            return "string", sql.SQL("false"), []
+        sign, operand, is_time = sql.SQL(OPERATORS[_BEYOND_NUL[operator]]), operand.partition("\0")[0], False
     as_text = sql.SQL('{} COLLATE "C" {} %s::text').format(text, sign)
-    if not is_moment(operand):
+    if not is_time:
         return "string", as_text, [operand]
     as_time = sql.SQL("{}::timestamptz {} %s::timestamptz").format(text, sign)
     both = sql.SQL("CASE WHEN {} ~ {} THEN {} ELSE {} END").format(text, sql.Literal(MOMENT), as_time, as_text)
@@ -137,7 +141,7 @@ def _json(table: Table, field: str, column: Column | None) -> Condition:
 
 def is_moment(text: str) -> bool:
     """Return whether vecmig's filters compare this text by time."""
-    return _MOMENT.match(text) is not None
+    return _MOMENT.fullmatch(text) is not None
 
 
 def _is_int(operand: Scalar) -> bool:
