@@ -101,7 +101,9 @@ def observe_source(migration: Migration, workers: int) -> Observed:
     with closing(migration.source.open_source()) as source:
         collection = source.describe(name)
         if collection is None:
-            raise CollectionNotFound(f"{migration.name}: the source {migration.source.label} is not there")
+            raise CollectionNotFound(
+                f"{migration.name}: the source {migration.source.label} is not there: look at `sources.{migration.source.name}`"
+            )
         parts = 1 if migration.limit is not None else workers * PARTITIONS_PER_WORKER
         return Observed(
             collection,
@@ -244,7 +246,8 @@ def _data(project: Project, planned: MigrationPlan, migration: Migration, applie
         side = source_side(migration, load.partitions, load.conversion, workers, _ignore, Flag())
         return replace(planned, data=DataDiff(0, 0, sum(counted(side, (), control(), None).values()), 0))
     source, target, *_ = sides_of(migration, workers, _ignore, Flag())
-    found = compare(source, target, excluded=[each.key for each in applied.rejected] if applied else ())
+    refused = [each.key for each in applied.rejected if each.by_target] if applied else ()
+    found = compare(source, target, excluded=refused, written=applied.namespaces if applied else ())
     unchecked = tuple(each for each in planned.unchecked if "--data" not in each)
     return replace(
         planned, data=DataDiff(found.matching, found.mismatched, found.missing, found.extra), unchecked=unchecked

@@ -188,4 +188,5 @@ def test_namespaces_that_are_missing(site: Site) -> None:
     good = [{**row, "namespace": "", "metadata": {"tenant": "a"}} for row in rows(range(20))]
     site.store([*good, {**good[0], "id": "odd", "metadata": {"tenant": 5}}])
     site.edit("source: s,", "source: s, namespace_from: tenant,")
+    site.edit("top_k: 3}", "top_k: 3}, thresholds: {overlap: 0}")
     refused(site, "'odd'", "field 'tenant'")

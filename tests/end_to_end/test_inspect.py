@@ -60,6 +60,7 @@ def test_the_spec_of_a_table_that_vecmig_made_plans_to_no_changes(site: Site) ->
         "verification:", "fields: {n: {type: int, filter: true}, title: {type: text, search: true}}\nverification:"
     )
     site.edit("verification:", "index: {type: hnsw, m: 8, ef_construction: 40, metric: l2}\nverification:")
+    site.edit("top_k: 3}", "top_k: 3}, thresholds: {overlap: 0}")  # by another metric it cannot be compared
     site.apply()
     inspected(site, "kb")
     assert site.run("validate", "-f", "found.yaml").code == 0

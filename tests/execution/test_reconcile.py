@@ -116,10 +116,6 @@ def unmovable(world: World, *keys: Key) -> None:
 def test_a_part_of_the_source_that_the_plan_does_not_know_is_neither_overlooked_nor_pruned(applied: World) -> None:
     applied.change(prune=True)
     plan = applied.plan()
-    (reconcile,) = (each for each in plan.actions if isinstance(each, ReconcileRecords))
-    (planned,) = plan.migrations
-    old = replace(reconcile, partitions=reconcile.partitions[:1])  # as files: what came later is in none of them
-    plan = replace(plan, migrations=(replace(planned, actions=(old,)),))
     applied.source.upsert("docs", records(NEW))
     applied.apply(plan, MemoryStore())
     assert applied.target.count("kb") == applied.source.count("docs")

@@ -24,6 +24,7 @@ from vecmig.model.plan import (
     ReconcileRecords,
 )
 from vecmig.model.report import CountCheck, RecordsCheck, Report
+from vecmig.model.settings import Thresholds, Verification
 from vecmig.model.state import Applied
 from vecmig.planning.plan import conversion_digest, plan_migration, schema_digest
 from vecmig.testing.contract import COUNTS, KEYS, records
@@ -234,7 +235,36 @@ def test_zero_vectors_are_a_risk_under_cosine_only() -> None:
     zeros = records(KEYS, vectors=np.zeros((10, 4)).tolist())
     (risk,) = plan_migration(MIGRATION, source(sample=zeros), NOTHING, None, MARK).risks
     assert "10 of 10 sampled vectors are zero" in risk
-    assert not plan_migration(changed(metric="l2"), source(sample=zeros), NOTHING, None, MARK).risks
+    by_l2 = Collection("docs", (VectorField("", 4, "l2"),), model="glove")
+    assert not plan_migration(MIGRATION, source(by_l2, sample=zeros), NOTHING, None, MARK).risks
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"metric": "l2"}, "metric cosine -> l2"),
+        ({"limit": 3}, "`limit`"),
+        ({"namespace_from": "lang"}, "`namespace_from`"),
+    ],
+)
+def test_a_search_that_cannot_be_compared_is_told_before_it_is_moved(change: dict[str, Any], reason: str) -> None:
+    risks = plan_migration(changed(**change), source(), NOTHING, None, MARK).risks
+    assert any("cannot be compared" in risk and reason in risk for risk in risks)
+    asked = replace(Verification(), thresholds=Thresholds(overlap=0))
+    risks = plan_migration(changed(**change, verification=asked), source(), NOTHING, None, MARK).risks
+    assert not any("cannot be compared" in risk for risk in risks)
+
+
+def test_a_field_that_no_sampled_record_has_is_a_risk() -> None:
+    plan = plan_migration(changed(fields=(Field("lnag", "text"),)), source(), NOTHING, None, MARK)
+    assert any("no sampled record has the field 'lnag'" in risk for risk in plan.risks)
+
+
+def test_a_value_that_cannot_become_its_type_is_not_called_lossless() -> None:
+    plan = plan_migration(changed(rules=(FieldRule("of", "of", "int"),)), source(), NOTHING, None, MARK)
+    (line,) = (line for line in plan.fidelity if line.field == "of")
+    assert not line.lossless
+    assert "10 sampled values cannot be that" in line.note
 
 
 def test_fidelity_tells_what_becomes_of_each_field() -> None:

@@ -78,7 +78,7 @@ RECONCILE = replace(
     source_counts={"de": 12_000, "en": 8_000},
     target_counts={"": 19_990},
     actions=(
-        ReconcileRecords("words", "glove", "public.words", PARTS, Conversion(), prune=False, rows=20_000),
+        ReconcileRecords("words", "glove", "public.words", Conversion(), prune=False, rows=20_000),
         BuildIndex("words", WORDS),
     ),
     why="the source changed since the apply of 2026-11-23T10:00:00Z",

@@ -131,7 +131,7 @@ def test_the_data_of_a_plan_replaces_what_is_not_known() -> None:
 
 @pytest.mark.parametrize(("data", "said"), [(None, "unknown to delete"), (DataDiff(1, 0, 0, 6), "6 to delete")])
 def test_a_plan_that_prunes_never_says_that_nothing_is_destroyed(data: DataDiff | None, said: str) -> None:
-    actions = (ReconcileRecords("words", "a", "b", (), MIGRATION.actions[1].conversion, prune=True, rows=20),)  # type: ignore[union-attr]  # LoadRecords
+    actions = (ReconcileRecords("words", "a", "b", MIGRATION.actions[1].conversion, prune=True, rows=20),)  # type: ignore[union-attr]  # LoadRecords
     text = plan_text(planned(replace(RECONCILE, actions=actions, changes=(), data=data)))
     assert said in text.splitlines()[0]
     assert "0 to destroy" not in text

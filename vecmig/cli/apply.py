@@ -130,8 +130,7 @@ def conclude(reports: Sequence[Report], html: str | None) -> None:
     if reports and (verdict := verdict_of(reports)) != "passed":
         said = "failed" if verdict == "failed" else "could not decide"
         raise VerificationFailed(
-            f"the verification {said}, see above; the target is kept as it is. "
-            "`vecmig plan --data` counts what differs, `vecmig apply` writes what is missing or differs"
+            f"the verification {said}: above, each `!` says what to do. The target is kept as it is"
         )
 
 

@@ -65,7 +65,7 @@ def _print(plan: Plan, form: str, settings: Settings, saved_as: str | None, prot
     if form == "json":
         click.echo(plan_json(plan), nl=False)
     elif form == "markdown":
-        click.echo(plan_markdown(plan), nl=False)
+        click.echo(plan_markdown(plan, saved_as), nl=False)
     else:
         text = plan_text(plan, bool(settings.verbose), settings.colour, width(), saved_as, protected)
         click.echo(text, nl=False)

@@ -75,7 +75,6 @@ class ReconcileRecords(Struct, frozen=True, tag=True):
     migration: str
     source: str
     target: str
-    partitions: tuple[Partition, ...]  # of the source
     conversion: Conversion
     prune: bool  # delete what only the target has
     rows: int | None = None

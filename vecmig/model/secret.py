@@ -24,11 +24,15 @@ class Secret:
         """Return the value. Raises SpecError that names a variable which is not set."""
         environment = SandboxedEnvironment(undefined=StrictUndefined)
         try:
-            value = environment.from_string(self.expression).render(env=os.environ)
+            value = environment.from_string(self.expression).render(env=dict(os.environ))
         except UndefinedError as error:
+            name = str(error.message).rpartition("attribute ")[2].strip("'")
+            hint = f"set it, then run again: export {name}=…"
             raise SpecError(
-                Problem(f"a secret is not set: {error.message}", hint="set the variable, then run again")
+                Problem(f"`{self.expression}` needs the variable {name}, which is not set", hint=hint)
             ) from None
+        if not value:
+            raise SpecError(Problem(f"`{self.expression}` is empty", hint="give the variable a value, then run again"))
         if value != self.expression:
             _revealed.add(value)
             _revealed.update(os.environ[name] for name in os.environ if name in self.expression)

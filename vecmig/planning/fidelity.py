@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from vecmig.conversion.cast import kind_of
+from vecmig.conversion.cast import cast, kind_of
 from vecmig.conversion.convert import Converted
 from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import Collection, FieldType
@@ -17,6 +17,7 @@ def fidelity(sample: RecordBatch, converted: Converted, conversion: Conversion) 
     before = _kinds(sample)
     rules = {rule.source: rule for rule in conversion.fields}
     altered = _altered(sample, converted, conversion)
+    unfit = _unfit(sample, conversion)
     lines = []
     for name, kinds in before.items():
         seen = " | ".join(kind for kind, _ in kinds.most_common())
@@ -29,6 +30,10 @@ def fidelity(sample: RecordBatch, converted: Converted, conversion: Conversion) 
         else:
             target = str(rule.type) if rule.name == name else f"{rule.name} {rule.type}"
             count = altered.get(name, 0)
+            if unfit[name]:
+                note = f"{unfit[name]:,} sampled values cannot be that"
+                lines.append(Fidelity(name, seen, target, lossless=False, note=note))
+                continue
             note = f"{count:,} sampled values are written in another form" if count else ""
             lines.append(Fidelity(name, seen, target, lossless=not count or _same_kind(kinds, rule.type), note=note))
     return tuple(sorted(lines, key=lambda line: (line.lossless, line.source == line.target, line.field)))
@@ -96,6 +101,23 @@ def _altered(sample: RecordBatch, converted: Converted, conversion: Conversion) 
             if rule.source in old and _json(old[rule.source]) != _json(new.get(rule.name)):
                 changed[rule.source] += 1
     return changed
+
+
+def _unfit(sample: RecordBatch, conversion: Conversion) -> Counter[str]:
+    """Count, for each typed field, the values that cannot become its type."""
+    unfit: Counter[str] = Counter()
+    typed = [(rule.source, rule.type) for rule in conversion.fields if rule.type and not rule.drop]
+    for text in sample.bytes_of("metadata") if typed else ():
+        try:
+            metadata = loads(text)
+        except ValueError:
+            continue  # it is among the rejected, which the plan shows
+        for name, type in typed:
+            try:
+                cast(metadata.get(name), type)
+            except ValueError:
+                unfit[name] += 1
+    return unfit
 
 
 def _ids(batch: RecordBatch) -> list[str]:

@@ -9,6 +9,7 @@ from vecmig.conversion.convert import Converted, convert
 from vecmig.errors import CollectionConflict, UnsupportedError
 from vecmig.migration import DeclaredTarget, Migration
 from vecmig.model.collection import Collection
+from vecmig.model.metadata import loads
 from vecmig.model.observed import Observed
 from vecmig.model.plan import (
     Action,
@@ -172,7 +173,7 @@ def _records(
         why = "no finished apply is known, so both sides are compared"
     if target.rows == 0:
         return load, "the target is empty"
-    return ReconcileRecords(migration.name, *names, source.partitions, conversion, migration.prune, rows), why
+    return ReconcileRecords(migration.name, *names, conversion, migration.prune, rows), why
 
 
 def _known_to_differ(applied: Applied, prune: bool) -> bool:
@@ -248,9 +249,41 @@ def _risks(
         risks.append(
             f"the source shows changes by {source.fingerprint.strength} only: one that leaves them equal is not seen"
         )
+    if move is not None:
+        risks += _undecided(migration, declared, source)
+    if sampled is not None and move is not None and sampled.selected:
+        seen = {name for text in sampled.batch.bytes_of("metadata") for name in loads(text)}
+        unseen = [field.name for field in declared.fields if field.name not in seen]
+        if unseen and len(sampled.batch):
+            risks.append(f"no sampled record has the field {', '.join(map(repr, unseen))}: is that its name?")
     if isinstance(move, LoadRecords) and source.rows == 0:
         risks.append("the source is empty")
     return risks
+
+
+def _undecided(migration: Migration, declared: Collection, source: Observed) -> list[str]:
+    """Return why the overlap of both sides, which the spec asks for, will not be known."""
+    wanted = migration.verification
+    if wanted.search is None or not wanted.thresholds.overlap or source.collection is None:
+        return []
+    before = {vector.name: vector.metric for vector in source.collection.vectors}
+    from_ = {choice.name: choice.source for choice in migration.vectors}
+    metrics = [
+        f"metric {before[name]} -> {vector.metric}"
+        for vector in declared.vectors
+        if (name := from_.get(vector.name, vector.name)) in before and before[name] != vector.metric
+    ]
+    reasons = [
+        *metrics,
+        *(["`limit`"] if migration.limit else []),
+        *(["`namespace_from`"] if migration.namespace_from else []),
+    ]
+    if not reasons:
+        return []
+    return [
+        f"search cannot be compared ({', '.join(reasons)}), so the verification will end undecided (7): "
+        "say `thresholds: {overlap: 0}` not to ask for it"
+    ]
 
 
 def _unchecked(source: Observed, move: LoadRecords | ReconcileRecords | None) -> list[str]:

@@ -112,6 +112,9 @@ def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filt
         else:
             notes.append("recall is not known: exact search finds nothing")
             unknown.append("recall")
+    if before is not None and filter is not None and not any(before) and not any(found):
+        notes.append("the filter matches no record on either side, so it shows nothing")
+        before = None
     overlaps = [overlap(a, b) for a, b in zip(before, found, strict=True)] if before is not None else []
     recalls = [recall(a, b) for a, b in zip(found, exact, strict=True) if b] if exact is not None else []
     check = SearchCheck(

@@ -22,7 +22,7 @@ from vecmig.model.state import Cursor
 from vecmig.protocols import Counts
 
 PAGE_BYTES = 8 << 20
-MAX_PAGE_ROWS = 1 << 16
+MAX_PAGE_ROWS = 1 << 13  # small records come in more pages than 8 MB would make: each is a checkpoint, and progress
 
 
 class Dataset(Protocol):
