@@ -1,6 +1,9 @@
 """From the flags to the project, its state and a saved plan."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -9,7 +12,6 @@ from vecmig.errors import Problem, SpecError
 from vecmig.migration import Project
 from vecmig.model.plan import PLAN_FORMAT, Plan
 from vecmig.spec.load import load
-from vecmig.storage.file import FileStateStore
 
 
 def project_of(settings: Settings, saved: Plan | None = None) -> Project:
@@ -23,8 +25,14 @@ def project_of(settings: Settings, saved: Plan | None = None) -> Project:
     return load(file, environment, variables, settings.variable_files)
 
 
+if TYPE_CHECKING:
+    from vecmig.storage.file import FileStateStore
+
+
 def store_of(project: Project, command: str) -> FileStateStore:
     """Return where the project's state is kept. `command` is shown to those who find it locked."""
+    from vecmig.storage.file import FileStateStore  # `validate` needs no state
+
     return FileStateStore(project.directory, project.name, project.environment, f"vecmig {command}")
 
 

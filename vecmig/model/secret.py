@@ -3,9 +3,6 @@
 import os
 from dataclasses import dataclass
 
-from jinja2 import StrictUndefined, UndefinedError
-from jinja2.sandbox import SandboxedEnvironment
-
 from vecmig.errors import Problem, SpecError
 
 _revealed: set[str] = set()  # resolved by this process, so that `redact` can take it out of a vendor's message
@@ -22,6 +19,10 @@ class Secret:
 
     def reveal(self) -> str:
         """Return the value. Raises SpecError that names a variable which is not set."""
+        # only here: `vecmig --help` passes through this module
+        from jinja2 import StrictUndefined, UndefinedError
+        from jinja2.sandbox import SandboxedEnvironment
+
         environment = SandboxedEnvironment(undefined=StrictUndefined)
         try:
             value = environment.from_string(self.expression).render(env=dict(os.environ))
