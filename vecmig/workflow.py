@@ -302,6 +302,7 @@ def _sample(source: Source, name: str) -> RecordBatch | None:
     for part in parts:
         with closing(source.read(part, after=None)) as batches:
             for batch, _ in batches:
-                pages.append(batch.slice(0, SAMPLE_ROWS // len(parts)))
+                # copied: a slice would keep the whole page alive
+                pages.append(batch.take(range(min(len(batch), SAMPLE_ROWS // len(parts)))))
                 break
     return concat(pages) if pages else None

@@ -92,18 +92,30 @@ def copy_across(dsn: str, source: str, target: str) -> None:
 
 
 def vecmig(directory: Path, *arguments: str, environment: dict[str, str]) -> tuple[float, int]:
-    """Run vecmig as a process of its own; return (seconds, peak memory in bytes)."""
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vecmig", *arguments],
-        cwd=directory,
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stderr
-    complaint = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, complaint.decode()
-    return time.perf_counter() - started, usage.ru_maxrss * 1024
+    """Run vecmig as a process of its own; return (seconds, peak resident memory in bytes)."""
+    started, peak = time.perf_counter(), 0
+    with (directory / "complaint").open("w+") as complaint:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vecmig", *arguments],
+            cwd=directory,
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=complaint,
+        )
+        while process.poll() is None:
+            # not getrusage: its figure for a child starts with what the parent had when it was forked
+            peak = max(peak, _high_water(process.pid))
+            time.sleep(0.005)
+        taken = time.perf_counter() - started
+        complaint.seek(0)
+        assert process.returncode == 0, complaint.read()
+    return taken, peak
+
+
+def _high_water(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # it has just ended
+        return 0
+    lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM:"))
+    return next((int(line[1]) * 1024 for line in lines), 0)
