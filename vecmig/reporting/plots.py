@@ -39,7 +39,8 @@ def counts_plot(check: CountCheck) -> str:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda x, _: number(round(x)))
     axes.locator_params(axis="x", nbins=5, integer=True)
-    axes.legend(frameon=False, labelcolor=_TEXT, loc="lower right")
+    # beside the bars: the longest reaches across the whole width
+    axes.legend(frameon=False, labelcolor=_TEXT, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _svg(figure)
 
 
