@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from vecmig.comparison.compare import compare
 from vecmig.comparison.reading import control
 from vecmig.comparison.sampled import counted
-from vecmig.comparison.sides import source_side
+from vecmig.comparison.sides import partitions_of, source_side
 from vecmig.conversion.convert import Converted
 from vecmig.errors import CollectionNotFound, GuardError, Problem, SpecError, StalePlanError
 from vecmig.execution.apply import apply as run_actions
@@ -31,7 +31,7 @@ from vecmig.planning.plan import plan_migration
 from vecmig.planning.stale import Ends, against_spec, against_state, against_world
 from vecmig.planning.target import plan_target
 from vecmig.protocols import Event, IndexProgress, Source, StateStore
-from vecmig.verification.migration import PARTITIONS_PER_WORKER, prove, sides_of
+from vecmig.verification.migration import prove, sides_of
 
 SAMPLE_ROWS, SAMPLE_PLACES = 2000, 8
 
@@ -104,13 +104,12 @@ def observe_source(migration: Migration, workers: int) -> Observed:
             raise CollectionNotFound(
                 f"{migration.name}: the source {migration.source.label} is not there: look at `sources.{migration.source.name}`"
             )
-        parts = 1 if migration.limit is not None else workers * PARTITIONS_PER_WORKER
         return Observed(
             collection,
             source.count(name),
             source.fingerprint(name),  # before the partitions: what is written after it is a change
             _sample(source, name),
-            tuple(source.partitions(name, parts)),
+            partitions_of(migration, source, workers),
             migration.source.options.place,
             source.capabilities.keeps_cursors,
         )

@@ -8,7 +8,6 @@ from threading import Event
 from msgspec.structs import replace
 
 from vecmig.comparison.reading import Side
-from vecmig.comparison.sides import PARTITIONS_PER_WORKER as PARTITIONS_PER_WORKER
 from vecmig.comparison.sides import OnRejected, Reads, partitions_of, source_side, target_side
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
