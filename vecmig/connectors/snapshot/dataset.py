@@ -113,7 +113,10 @@ class Rows:
                 if f"{column.path_in_schema}.".startswith(chosen):
                     # a dictionary makes a chunk smaller than what it is read as: 4 bytes a value at the least
                     size += max(column.total_uncompressed_size, 4 * column.num_values)
-        return max(1, min(PAGE_BYTES * rows // max(size, 1), MAX_PAGE_ROWS))
+        most = max(1, min(PAGE_BYTES * rows // max(size, 1), MAX_PAGE_ROWS))
+        largest = max((self.metadata.row_group(number).num_rows for number in groups), default=1)
+        # a page ends with its row group: pages of one size, or each group would end with a small one
+        return -(-largest // -(-largest // most)) if largest else most
 
 
 def partitions(data: Dataset, at_most: int) -> list[Partition]:
