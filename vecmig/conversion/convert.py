@@ -26,7 +26,6 @@ class Converted:
     batch: RecordBatch
     rejected: tuple[Rejected, ...]
     bad: RecordBatch  # the rejected records as the source gave them, in the same order, for the quarantine
-    canonical: pa.BinaryArray | None = None  # the batch's metadata in canonical form, where it is known already
 
     @property
     def selected(self) -> int:
@@ -57,7 +56,7 @@ def convert(batch: RecordBatch, conversion: Conversion, remaining: int | None = 
     reasons = _repeated(batch, reasons)
     good = [n for n, reason in enumerate(reasons) if reason is None]
     if len(good) == len(batch):
-        return Converted(read, _without_problem(batch), (), source.slice(0, 0), canonical)
+        return Converted(read, RecordBatch(_without_problem(batch).table, canonical), (), source.slice(0, 0))
     keys = batch.keys
     bad = [n for n, reason in enumerate(reasons) if reason is not None]
     rejected = tuple(Rejected(keys[n], str(reasons[n])) for n in bad)

@@ -120,7 +120,7 @@ def _prepared(source: Source, load: LoadRecords, at: Checkpoint, tools: Tools) -
     pages = read_on(source, at.partition, at.cursor, vectors, retrying(tools.stop))
     for converted, cursor in each_converted(pages, load.conversion, taken=at.rows + len(at.rejected)):
         tools.read_throttle.take(converted.read)
-        yield Prepared(converted, cursor, digest_of(converted.batch, converted.canonical))
+        yield Prepared(converted, cursor, digest_of(converted.batch))
 
 
 def _pieces(batch: RecordBatch, max_bytes: int, max_rows: int) -> Iterator[RecordBatch]:

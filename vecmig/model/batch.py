@@ -1,7 +1,7 @@
 """Records as they travel: one Arrow column for each thing that a record has."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +23,13 @@ class RecordBatch:
                                              Indices ascend and count from 0, no value is 0.
     table["problem"]                 (n,)    string, only where a source met a record that it cannot give whole:
                                              the reason; null for the others
+
+    `canonical` (n,): the metadata in canonical form, where somebody had to make it; its bytes are what is hashed. What
+    is taken from a batch, or made of it, does not have it.
     """
 
     table: pa.RecordBatch
+    canonical: pa.BinaryArray | None = field(default=None, repr=False, compare=False)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)

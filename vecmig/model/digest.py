@@ -15,9 +15,9 @@ from vecmig.model.record import MODULUS
 from vecmig.model.record import Digest as Digest
 
 
-def digest_of(batch: RecordBatch, metadata: pa.BinaryArray | None = None) -> Digest:
-    """Return the digest of n records; parameters and errors as of `record_hashes`."""
-    return sum_of(record_hashes(batch, metadata))
+def digest_of(batch: RecordBatch) -> Digest:
+    """Return the digest of n records. Raises ValueError as `record_hashes` does."""
+    return sum_of(record_hashes(batch))
 
 
 def sum_of(hashes: NDArray[np.uint64]) -> Digest:
@@ -32,14 +32,13 @@ def key_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
     return _xxh3(_joined(_sized(batch, "namespace"), _sized(batch, "id")))
 
 
-def record_hashes(batch: RecordBatch, metadata: pa.BinaryArray | None = None) -> NDArray[np.uint64]:
+def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
     """Return (n, 2) halves, high and low, of 128-bit hashes of key, metadata by value and the vectors' float32 bytes.
 
-    A vector that a record does not have is as one that the collection does not have. `metadata` (n,): what
-    `canonical_metadata` returns for the batch, where it is known already. Raises ValueError if metadata is not a
-    JSON object.
+    A vector that a record does not have is as one that the collection does not have. Raises ValueError if metadata is
+    not a JSON object.
     """
-    metadata = canonical_metadata(batch) if metadata is None else metadata
+    metadata = canonical_metadata(batch) if batch.canonical is None else batch.canonical
     parts: list[tuple[pa.Array, ...]] = [
         _sized(batch, "namespace"),
         _sized(batch, "id"),
