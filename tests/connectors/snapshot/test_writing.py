@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from vecmig.connectors.snapshot import finish, overwritten, store
+from vecmig.connectors.snapshot import dataset, finish, overwritten, store
 from vecmig.connectors.snapshot.connector import SnapshotConnector
 from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.errors import CollectionConflict, ConnectorError
@@ -223,6 +223,16 @@ def test_records_with_and_without_vectors_are_read_as_one_type(path: Path) -> No
         connector.upsert(str(path), RecordBatch(table))
         assert digest_of(connector.fetch(str(path), keys)) == digest_of(RecordBatch(table))
     assert len({page.table.schema for page in pages(path, at_most=1)}) == 1
+
+
+def test_no_row_group_ends_with_a_small_page(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connector = SnapshotOptions(str(path)).open()
+    connector.create(replace(COLLECTION, name=str(path)))
+    keys = [Key("", f"{n:03}") for n in range(100)]
+    connector.upsert(str(path), records(keys))
+    finished(connector, path)
+    monkeypatch.setattr(dataset, "MAX_PAGE_ROWS", 33)  # which would leave one row for the fourth page
+    assert [len(page) for page in pages(path)] == [25, 25, 25, 25]
 
 
 def test_a_record_whose_metadata_is_no_object_is_rejected_and_the_rest_is_stored(
