@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vecmig.model.batch import RecordBatch
-from vecmig.model.digest import Digest, digest_of, record_hashes
+from vecmig.model.digest import Digest, canonical_metadata, digest_of, record_hashes
 from vecmig.testing.contract import KEYS, records
 
 SENT = records(KEYS)
