@@ -1,0 +1,40 @@
+"""`plan --data`: every record compared, in the terms of the migration, and nothing written."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import SPEC, Site, rows
+
+
+def counted(site: Site) -> Any:
+    """Return what `plan --data` found."""
+    ran = site.run("plan", "--data", "--json")
+    assert ran.code == 0, ran.err
+    (migration,) = json.loads(ran.out)["migrations"]
+    return migration["data"]
+
+
+@pytest.mark.parametrize("rule", ["where: {version: 0}", "limit: 12"])
+def test_it_counts_only_what_the_migration_takes(site: Site, rule: str) -> None:
+    site.spec(SPEC.replace("target: t}", f"target: t, {rule}}}"))
+    site.store(rows(range(12)))
+    site.store(rows(range(12, 20), version=1))
+    site.edit("top_k: 3}}", "top_k: 3}, thresholds: {overlap: 0}}")
+    site.apply()
+    found = counted(site)
+    assert (found["matching"], found["mismatched"], found["missing"], found["extra"]) == (12, 0, 0, 0)
+    site.sql("DELETE FROM kb WHERE id = 'r3'")
+    site.sql("UPDATE kb SET metadata = metadata || '{\"n\": 99}' WHERE id = 'r4'")
+    found = counted(site)
+    assert (found["matching"], found["mismatched"], found["missing"], found["extra"]) == (10, 1, 1, 0)
+    assert site.sql("SELECT count(*) FROM kb") == [(11,)]
+
+
+def test_what_was_put_aside_is_not_missing(site: Site) -> None:
+    site.spec(SPEC.replace("target: t}", "target: t, on_bad_record: quarantine}") + "limits: {max_quarantined: 5}\n")
+    site.store([*rows(range(6)), {**rows([6])[0], "id": "nul\0"}])
+    site.apply()
+    found = counted(site)
+    assert (found["matching"], found["mismatched"], found["missing"], found["extra"]) == (6, 0, 0, 0)
