@@ -27,7 +27,7 @@ from vecmig.model.observed import Observed
 from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, Plan
 from vecmig.model.report import Report
 from vecmig.model.state import Applied, Cursor, State
-from vecmig.planning.plan import plan_migration
+from vecmig.planning.plan import plan_migration, with_data
 from vecmig.planning.stale import Ends, against_spec, against_state, against_world
 from vecmig.planning.target import plan_target
 from vecmig.protocols import Event, IndexProgress, Source, StateStore
@@ -247,10 +247,7 @@ def _data(project: Project, planned: MigrationPlan, migration: Migration, applie
     source, target, *_ = sides_of(migration, workers, _ignore, Flag())
     refused = [each.key for each in applied.rejected if each.by_target] if applied else ()
     found = compare(source, target, excluded=refused, written=applied.namespaces if applied else ())
-    unchecked = tuple(each for each in planned.unchecked if "--data" not in each)
-    return replace(
-        planned, data=DataDiff(found.matching, found.mismatched, found.missing, found.extra), unchecked=unchecked
-    )
+    return with_data(planned, DataDiff(found.matching, found.mismatched, found.missing, found.extra), migration)
 
 
 def _ignore(converted: Converted, part: Partition, cursor: Cursor) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.conftest import SPEC, Site, rows
+from vecmig.model.record import Key
 
 
 def counted(site: Site) -> Any:
@@ -38,3 +39,16 @@ def test_what_was_put_aside_is_not_missing(site: Site) -> None:
     site.apply()
     found = counted(site)
     assert (found["matching"], found["mismatched"], found["missing"], found["extra"]) == (6, 0, 0, 0)
+
+
+def test_it_warns_of_records_that_would_make_the_verification_fail(site: Site) -> None:
+    site.spec(SPEC)
+    site.store(rows(range(6)))
+    site.apply()
+    site.remove([Key("", "r0")])
+    warned = site.run("plan", "--data").out
+    assert "1 record is only in the target and would stay" in warned
+    assert "`prune: true`" in warned
+    assert site.run("apply", "--auto-approve").code == 7
+    site.edit("target: t}", "target: t, prune: true}")
+    assert "only in the target" not in site.run("plan", "--data").out

@@ -16,6 +16,7 @@ from vecmig.model.plan import (
     BuildIndex,
     Conversion,
     CreateCollection,
+    DataDiff,
     LoadRecords,
     MigrationPlan,
     ReconcileRecords,
@@ -174,6 +175,18 @@ def _records(
     if target.rows == 0:
         return load, "the target is empty"
     return ReconcileRecords(migration.name, *names, conversion, migration.prune, rows), why
+
+
+def with_data(planned: MigrationPlan, data: DataDiff, migration: Migration) -> MigrationPlan:
+    """Return the plan with what comparing every record found."""
+    risks = planned.risks
+    if not migration.prune and data.extra > migration.verification.thresholds.extra:
+        records = "1 record is" if data.extra == 1 else f"{data.extra:,} records are"
+        risks += (
+            f"{records} only in the target and would stay, so verification would fail: `prune: true` deletes them",
+        )
+    unchecked = tuple(each for each in planned.unchecked if "--data" not in each)
+    return replace(planned, data=data, risks=risks, unchecked=unchecked)
 
 
 def _known_to_differ(applied: Applied, prune: bool) -> bool:
