@@ -52,8 +52,9 @@ def differences(
 ) -> Generator[Compared | Changed | Extra, None, None]:
     """Yield what the target lacks or holds otherwise, then what only it has; round by round.
 
-    Parameters as in `compare`, but where the source is empty, nothing is extra: more likely it is the wrong one. What was yielded may be written before the next is asked for: a round's records are read before.
-    At most `extra_keys` keys come at once.
+    Parameters as in `compare`, but where the source is empty, nothing is extra: more likely it is the wrong one.
+    What was yielded may be written before the next is asked for: a round's records are read before. At most
+    `extra_keys` keys come at once.
     """
     shared = control(stop, watch)
     out = table_of(excluded)
