@@ -77,7 +77,9 @@ def make_plan(project: Project, state: State | None, only: Sequence[str] = (), d
         source = observe_source(migration, project.execution.workers)
         target = observe_target(migration.target)
         each = plan_migration(migration, source, target, applied.get(migration.name), mark)
-        planned.append(_data(project, each, migration, applied.get(migration.name)) if data else each)
+        if data:
+            each = with_data(each, _data(project, each, migration, applied.get(migration.name)), migration)
+        planned.append(each)
     if not only:
         planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
     return Plan(
@@ -237,17 +239,17 @@ def _verified(project: Project, migration: Migration, store: StateStore, stop: F
     return report
 
 
-def _data(project: Project, planned: MigrationPlan, migration: Migration, applied: Applied | None) -> MigrationPlan:
+def _data(project: Project, planned: MigrationPlan, migration: Migration, applied: Applied | None) -> DataDiff:
     """Count, record by record, what the actions will find."""
     workers = project.execution.workers
     load = next((each for each in planned.actions if isinstance(each, LoadRecords)), None)
     if load:
         side = source_side(migration, load.partitions, load.conversion, workers, _ignore, Flag())
-        return replace(planned, data=DataDiff(0, 0, sum(counted(side, (), control(), None).values()), 0))
+        return DataDiff(0, 0, sum(counted(side, (), control(), None).values()), 0)
     source, target, *_ = sides_of(migration, workers, _ignore, Flag())
     refused = [each.key for each in applied.rejected if each.by_target] if applied else ()
     found = compare(source, target, excluded=refused, written=applied.namespaces if applied else ())
-    return with_data(planned, DataDiff(found.matching, found.mismatched, found.missing, found.extra), migration)
+    return DataDiff(found.matching, found.mismatched, found.missing, found.extra)
 
 
 def _ignore(converted: Converted, part: Partition, cursor: Cursor) -> None:

@@ -180,11 +180,11 @@ def _records(
 def with_data(planned: MigrationPlan, data: DataDiff, migration: Migration) -> MigrationPlan:
     """Return the plan with what comparing every record found."""
     risks = planned.risks
-    if not migration.prune and data.extra > migration.verification.thresholds.extra:
+    empty = not (data.matching or data.mismatched or data.missing)
+    if (empty or not migration.prune) and data.extra > migration.verification.thresholds.extra:
         records = "1 record is" if data.extra == 1 else f"{data.extra:,} records are"
-        risks += (
-            f"{records} only in the target and would stay, so verification would fail: `prune: true` deletes them",
-        )
+        way = "the source gives none, and then nothing is deleted" if empty else "`prune: true` deletes them"
+        risks += (f"{records} only in the target and would stay, so verification would fail: {way}",)
     unchecked = tuple(each for each in planned.unchecked if "--data" not in each)
     return replace(planned, data=data, risks=risks, unchecked=unchecked)
 
