@@ -4,6 +4,7 @@ import json
 from bisect import bisect_left
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from math import ceil
 from typing import Protocol
 
 import numpy as np
@@ -104,19 +105,19 @@ class Rows:
 
     def _page_rows(self, groups: Sequence[int], columns: Sequence[str]) -> int:
         chosen = tuple(f"{name}." for name in columns)
-        size, rows = 0, 0
+        size, rows, largest = 0, 0, 1
         for number in groups:
             group = self.metadata.row_group(number)
             rows += group.num_rows
+            largest = max(largest, group.num_rows)
             for n in range(group.num_columns):
                 column = group.column(n)
                 if f"{column.path_in_schema}.".startswith(chosen):
                     # a dictionary makes a chunk smaller than what it is read as: 4 bytes a value at the least
                     size += max(column.total_uncompressed_size, 4 * column.num_values)
         most = max(1, min(PAGE_BYTES * rows // max(size, 1), MAX_PAGE_ROWS))
-        largest = max((self.metadata.row_group(number).num_rows for number in groups), default=1)
         # a page ends with its row group: pages of one size, or each group would end with a small one
-        return -(-largest // -(-largest // most)) if largest else most
+        return ceil(largest / ceil(largest / most))
 
 
 def partitions(data: Dataset, at_most: int) -> list[Partition]:
