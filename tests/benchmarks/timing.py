@@ -26,7 +26,7 @@ class Ratio:
             wanted = f", wanted {self.at_least:.2f}: {'ok' if self.median >= self.at_least else 'BELOW'}"
         return (
             f"{self.name:<58} {self.median:5.2f} ({min(ratios):.2f}-{max(ratios):.2f}){wanted}"
-            f"   vecmig {statistics.median(self.ours):,.0f}/s, bare {statistics.median(self.theirs):,.0f}/s"
+            f"   {statistics.median(self.ours):,.0f}/s, bare {statistics.median(self.theirs):,.0f}/s"
         )
 
 
