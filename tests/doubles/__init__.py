@@ -1,0 +1,1 @@
+"""Stand-ins for databases that cannot run on a developer's machine: servers with the real wire protocol."""
