@@ -69,12 +69,11 @@ class Door:
             thread.join(timeout=5)
 
     def reset_peer(self, port: int) -> None:
-        """Reset the client's connection that reaches the gRPC server from this port."""
+        """Break the client's connection that reaches the gRPC server from this port."""
         with self._lock:
             client = self._splices.get(port)
         if client is not None:
-            linger_not(client)
-            _shut(client, socket.SHUT_RD)  # wakes the thread that reads from it, which then closes it with a reset
+            _shut(client)
 
     def _accept(self) -> None:
         while not self._is_closed:
@@ -120,7 +119,7 @@ class Door:
                 del self._splices[own]
 
 
-def linger_not(connection: socket.socket) -> None:
+def _linger_not(connection: socket.socket) -> None:
     """Make its close a reset."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -131,13 +130,12 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
         while size := source.recv_into(buffer):
             sink.sendall(buffer[:size])
     _shut(source)
-    if not sink.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER):
-        _shut(sink)
+    _shut(sink)
 
 
-def _shut(connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
+def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        connection.shutdown(how)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -159,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: HttpAnswer) -> None:
         if answer.is_reset:
-            linger_not(self.connection)
+            _linger_not(self.connection)
             self.close_connection = True
             return
         body = answer.body

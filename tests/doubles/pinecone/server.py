@@ -17,6 +17,7 @@ The control plane has one port, each index one of its own, where HTTP/1.1 and gR
 """
 
 import functools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,6 +27,7 @@ from tests.doubles.pinecone.faults import Faults
 from tests.doubles.pinecone.gate import Gate
 from tests.doubles.pinecone.http import Door
 from tests.doubles.pinecone.limits import Limits
+from tests.doubles.pinecone.rpc import GrpcServer
 from tests.doubles.pinecone.store import Index, Store
 
 
@@ -35,9 +37,9 @@ class Double:
     def __init__(self, port: int = 0, seed: int | None = None) -> None:
         self.limits = Limits()
         self.faults = Faults(seed)
-        self.store = Store(self.limits, self._open_door)
+        self.store = Store(self.limits, self._open_host)
         self.gate = Gate(self.store, self.faults)
-        self._doors: list[Door] = []
+        self._hosts: list[_Host] = []
         self._control = Door(functools.partial(control.answer, self.gate), port)
         self.url = f"http://localhost:{self._control.port}"
 
@@ -46,14 +48,45 @@ class Double:
         """Every call since the start, or since this list was cleared."""
         return self.gate.requests
 
-    def close(self) -> None:
-        for door in [self._control, *self._doors]:
-            door.close()
+    @property
+    def read_units(self) -> float:
+        return sum(request.read_units for request in self.requests)
 
-    def _open_door(self, index: Index) -> str:
-        door = Door(functools.partial(rest.answer, self.gate, index))
-        self._doors.append(door)
-        return f"http://localhost:{door.port}"
+    @property
+    def write_units(self) -> int:
+        return sum(request.write_units for request in self.requests)
+
+    def close(self) -> None:
+        self._control.close()
+        for host in self._hosts:
+            host.close()
+
+    def _open_host(self, index: Index) -> str:
+        host = _Host(self.gate, index)
+        self._hosts.append(host)
+        return f"http://localhost:{host.door.port}"
+
+
+class _Host:
+    """Where one index is served. Its gRPC server starts with the first client that asks for it."""
+
+    def __init__(self, gate: Gate, index: Index) -> None:
+        self._gate = gate
+        self._index = index
+        self._grpc: GrpcServer | None = None
+        self._lock = threading.Lock()
+        self.door = Door(functools.partial(rest.answer, gate, index), grpc_port=self._grpc_port)
+
+    def close(self) -> None:
+        self.door.close()
+        if self._grpc:
+            self._grpc.close()
+
+    def _grpc_port(self) -> int:
+        with self._lock:
+            if self._grpc is None:
+                self._grpc = GrpcServer(self._gate, self._index, self.door.reset_peer)
+            return self._grpc.port
 
 
 @contextmanager
