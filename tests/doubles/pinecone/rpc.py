@@ -33,8 +33,13 @@ class GrpcServer:
 
     def __init__(self, gate: Gate, index: Index, reset_peer: Callable[[int], None]) -> None:
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="grpc")
-        # the sizes are checked by the double, with the service's limit
-        options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+        # The windows are wide, since the default of 64 KiB costs a round trip for each of them; the sizes are checked by the double, with the service's limit
+        options = [
+            ("grpc.max_receive_message_length", -1),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.http2.lookahead_bytes", 1 << 24),
+            ("grpc.http2.max_frame_size", 1 << 20),
+        ]
         self._server = grpc.server(self._pool, options=options)
         handlers = {name: _handler(gate, index, name, reset_peer) for name in _METHODS}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("VectorService", handlers),))

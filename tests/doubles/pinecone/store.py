@@ -63,18 +63,15 @@ class Namespace:
         self.kept = kept
         """Whether it was created by name, and so stays when it is empty."""
         self.bytes = 0
-        self.lsn = 0
         self.indexed_lsn = 0
         self._waiting: deque[_Write] = deque()
         self._order: list[str] | None = None
         self._matrix: tuple[list[str], Vector] | None = None
 
-    def write(self, changes: dict[str, Record | None], lag: Lag) -> int:
-        """Store these records, or delete those that are None; return the write's sequence number."""
-        self.lsn += 1
-        self._waiting.append(_Write(changes, self.lsn, time.monotonic() + lag.seconds, lag.reads))
+    def write(self, changes: dict[str, Record | None], lag: Lag, lsn: int) -> None:
+        """Store these records, or delete those that are None."""
+        self._waiting.append(_Write(changes, lsn, time.monotonic() + lag.seconds, lag.reads))
         self.settle()
-        return self.lsn
 
     def settle(self, *, reading: bool = False) -> None:
         """Make visible what is due. `reading` counts as one read."""
@@ -153,6 +150,8 @@ class Index:
     """On the monotonic clock."""
     host: str = ""
     is_deleted: bool = False
+    lsn: int = 0
+    """The sequence number of the last write."""
     namespaces: dict[str, Namespace] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -182,9 +181,14 @@ class Index:
 
     def namespace(self, name: str, *, reading: bool = False) -> Namespace | None:
         """The namespace, with what is due made visible; None where there is none."""
-        found = self.namespaces.get(name or DEFAULT_NAMESPACE)
-        if found:
-            found.settle(reading=reading)
+        name = name or DEFAULT_NAMESPACE
+        found = self.namespaces.get(name)
+        if found is None:
+            return None
+        found.settle(reading=reading)
+        if found.is_empty and not found.kept:
+            del self.namespaces[name]
+            return None
         return found
 
     def write(self, namespace: str, changes: dict[str, Record | None], lag: Lag | None = None) -> int:
@@ -192,10 +196,11 @@ class Index:
         name = namespace or DEFAULT_NAMESPACE
         with self.lock:
             target = self.namespaces.setdefault(name, Namespace())
-            lsn = target.write(changes, lag or Lag())
+            self.lsn += 1
+            target.write(changes, lag or Lag(), self.lsn)
             if target.is_empty and not target.kept:
                 del self.namespaces[name]
-        return lsn
+            return self.lsn
 
     def put(self, records: Sequence[Record], namespace: str = "") -> None:
         """Plant records as they are, with no check at all, at once visible."""

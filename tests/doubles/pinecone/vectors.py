@@ -153,7 +153,7 @@ def stats(index: Index, call: Call, filter: Json | None) -> dict[str, int]:
     if filter and not index.is_pod:
         raise Refused("Serverless and Starter indexes do not support describing index stats with metadata filtering")
     with index.lock:
-        counts = {name: len(namespace.records) for name, namespace in index.visible().items()}
+        counts = {name: _count(namespace, filter) for name, namespace in index.visible().items()}
     call.records = sum(counts.values())
     return counts
 
@@ -277,6 +277,13 @@ def check_write(index: Index) -> None:
     check_exists(index)
     if index.is_document_index:
         raise Refused(WRONG_MODEL)
+
+
+def _count(namespace: Namespace, filter: Json | None) -> int:
+    if not filter:
+        return len(namespace.records)
+    is_match = filters.compile(filter)
+    return sum(is_match(record.metadata or {}) for record in namespace.records.values())
 
 
 def _check_serverless(index: Index, what: str) -> None:
