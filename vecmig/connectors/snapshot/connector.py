@@ -11,7 +11,6 @@ import pyarrow as pa
 from vecmig.connectors.snapshot import dataset, finish, foreign, native, parts
 from vecmig.connectors.snapshot import manifest as manifests
 from vecmig.connectors.snapshot.options import MIB, SnapshotOptions
-from vecmig.connectors.snapshot.search import nearest
 from vecmig.connectors.snapshot.store import TEMPORARY, Store, listed, matching, open_store, put, remove
 from vecmig.errors import CollectionConflict, CollectionNotFound
 from vecmig.model.batch import RecordBatch, schema_of
@@ -20,6 +19,7 @@ from vecmig.model.metadata import canonical
 from vecmig.model.plan import Fingerprint, Partition
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor
+from vecmig.nearest import nearest
 from vecmig.protocols import Capabilities, Counts, Hits, IndexProgress, Search
 
 

@@ -1,4 +1,4 @@
-"""Exact search: every vector is compared, page by page; only the k nearest so far are held."""
+"""Exact search without a store's help: every vector is compared, page by page; only the k nearest so far are held."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -20,7 +20,7 @@ Floats = NDArray[np.floating[Any]]
 def nearest(pages: Iterable[RecordBatch], field: VectorField, search: Search) -> list[Hits]:
     """Return one Hits for each query. Of equal distances the one read first comes first."""
     if field.kind == "sparse":
-        raise UnsupportedError(f"a snapshot cannot search sparse vectors ({field.name!r})")
+        raise UnsupportedError(f"exact search knows no sparse vectors ({field.name!r})")
     count = len(search.queries)
     distances = np.empty((count, 0), np.float32)
     keys: list[list[Key]] = [[] for _ in range(count)]

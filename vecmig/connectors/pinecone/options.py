@@ -1,0 +1,138 @@
+"""What the spec says of a Pinecone index. Imports no client: `validate` stays fast and works without one."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from vecmig.connectors.pinecone.footprint import footprint
+from vecmig.connectors.pinecone.limits import complete, refusals
+from vecmig.model.collection import Collection
+from vecmig.model.secret import Secret
+from vecmig.protocols import Footprint
+
+if TYPE_CHECKING:
+    from vecmig.connectors.pinecone.connector import PineconeConnector
+
+CONTROL_PLANE = "api.pinecone.io"
+Kind = Literal["vectors", "documents"]
+
+
+class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """A serverless index of Pinecone."""
+
+    api_key: Annotated[Secret, Meta(description="API key of the project.", examples=["{{ env.PINECONE_API_KEY }}"])]
+    index: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=45,
+            pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
+            description="Name of the index: lower-case letters, digits and hyphens.",
+            examples=["support-kb"],
+        ),
+    ]
+    namespaces: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Namespaces that are read; '' is the default one. Absent: all.",
+            examples=[["acme", "globex"]],
+        ),
+    ] = None
+    id_prefixes: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            description="Beginnings of ids by which a namespace is read in parts, side by side; together they must"
+            " cover every id.",
+            examples=[["a#", "b#"]],
+        ),
+    ] = ()
+    kind: Annotated[
+        Kind | None,
+        Meta(
+            description="Data model of a new index: `vectors` is read and written by the vectors API, `documents` by the"
+            " documents API. Absent: documents where a record has a dense and a sparse vector, else vectors.",
+            examples=["documents"],
+        ),
+    ] = None
+    hybrid: Annotated[
+        bool | None,
+        Meta(
+            description="Whether records of an existing dotproduct index hold sparse values beside the dense vector."
+            " Absent: its first records show it.",
+            examples=[True],
+        ),
+    ] = None
+    cloud: Annotated[Literal["aws", "gcp", "azure"], Meta(description="Cloud of a new index.")] = "aws"
+    region: Annotated[str, Meta(min_length=1, description="Region of a new index.", examples=["eu-west-1"])] = (
+        "us-east-1"
+    )
+    deletion_protection: Annotated[bool, Meta(description="Protect a new index from being deleted.")] = False
+    transport: Annotated[
+        Literal["grpc", "rest"],
+        Meta(description="How vectors travel; gRPC is several times faster, REST passes any proxy."),
+    ] = "grpc"
+    host: Annotated[
+        Annotated[str, Meta(pattern="^https?://")] | None,
+        Meta(
+            description="Address of the control plane, where it is not Pinecone's own.",
+            examples=["http://localhost:5080"],
+        ),
+    ] = None
+    page_rows: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Records a batch that is read; absent: about 8 MB of them.", examples=[1000]),
+    ] = None
+
+    def __post_init__(self) -> None:
+        for one, other in combinations(sorted(self.id_prefixes), 2):
+            if other.startswith(one):
+                raise ValueError(f"`id_prefixes`: an id that begins with {other!r} begins with {one!r}, too")
+
+    @property
+    def collection(self) -> str:
+        return self.index
+
+    @property
+    def label(self) -> str:
+        return self.index
+
+    @property
+    def place(self) -> str:
+        """The control plane; which project of it, only the key says."""
+        return urlsplit(self.host).netloc if self.host else CONTROL_PLANE
+
+    @property
+    def chosen(self) -> frozenset[str] | None:
+        """The namespaces to read, in vecmig's words; None is all."""
+        return None if self.namespaces is None else frozenset(map(plain, self.namespaces))
+
+    def anchored(self, directory: str) -> "PineconeOptions":
+        return self
+
+    def complete(self, declared: Collection) -> Collection:
+        return complete(declared)
+
+    def refusals(self, declared: Collection) -> Sequence[str]:
+        return refusals(self.complete(declared), self.kind)
+
+    def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
+        return footprint(declared, rows, metadata_bytes)
+
+    def open(self) -> "PineconeConnector":
+        """Connect. Raises ConnectorError."""
+        from vecmig.connectors.pinecone.connector import connect
+
+        return connect(self)
+
+    def diagnose(self) -> Iterator[tuple[str, bool, str]]:
+        from vecmig.connectors.pinecone.doctor import diagnose
+
+        return diagnose(self)
+
+
+def plain(namespace: str) -> str:
+    """Return vecmig's name of a namespace: Pinecone's default one has two."""
+    return "" if namespace == "__default__" else namespace

@@ -1,0 +1,40 @@
+"""The SDK's clients: one for the control plane, one for an index's data."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pinecone import Index, Pinecone, PineconeError, RetryConfig
+from pinecone.grpc import GrpcIndex
+
+from vecmig.connectors.pinecone.errors import translated
+from vecmig.connectors.pinecone.options import PineconeOptions
+
+TIMEOUT_S = 60.0  # of one request: a fetch of 250 large records takes a while on a slow line
+CONNECT_S = 10.0
+ONCE = RetryConfig(max_retries=0)  # `calls` tries again, at the pace that all workers share
+
+
+def control_plane(options: PineconeOptions) -> Pinecone:
+    """Return a client; it does not connect yet. Raises ConnectorError for a key that cannot be one."""
+    with _translated():
+        return Pinecone(api_key=options.api_key.reveal(), host=options.host, retry_config=ONCE, timeout=TIMEOUT_S)
+
+
+def data_plane(options: PineconeOptions, host: str, grpc: bool) -> Index | GrpcIndex:
+    """Return a client of the index at `host`; it does not connect yet."""
+    key = options.api_key.reveal()
+    with _translated():
+        if grpc:
+            secure = not host.startswith("http://")
+            return GrpcIndex(
+                host=host, api_key=key, secure=secure, timeout=TIMEOUT_S, connect_timeout=CONNECT_S, retry_config=ONCE
+            )
+        return Index(host=host, api_key=key, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PineconeError as error:
+        raise translated(error, "pinecone") from error

@@ -1,0 +1,84 @@
+"""The vectors API, over gRPC or REST: both clients of the SDK have the same methods."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pinecone import Index, SparseValues, Vector
+from pinecone.grpc import GrpcIndex
+
+from vecmig.connectors.pinecone.api import Listed, Match, Query, Record
+from vecmig.connectors.pinecone.limits import MAX_LISTED, MAX_URL_BYTES
+from vecmig.connectors.pinecone.options import plain
+
+REST_BYTES = 22  # a component in JSON: a float32 has 17 digits as Python writes it
+GRPC_BYTES = 4
+
+
+class VectorsApi:
+    """Requests of one vector index."""
+
+    reserved: tuple[str, ...] = ()
+    leading: tuple[str, ...] = ("$",)
+
+    def __init__(self, client: Index | GrpcIndex) -> None:
+        self._client = client
+        rest = isinstance(client, Index)
+        self.fetched_at_once = 100 if rest else 250
+        self.fetched_url_bytes = MAX_URL_BYTES if rest else None
+        self._component_bytes = REST_BYTES if rest else GRPC_BYTES
+
+    def stats(self) -> dict[str, int]:
+        found = self._client.describe_index_stats().namespaces
+        return {plain(name): each.vector_count for name, each in found.items() if each.vector_count}
+
+    def list(self, namespace: str, prefix: str, token: str | None) -> Listed:
+        page = self._client.list_paginated(
+            namespace=namespace, prefix=prefix or None, limit=MAX_LISTED, pagination_token=token
+        )
+        return Listed([each.id for each in page.vectors if each.id], page.pagination.next if page.pagination else None)
+
+    def fetch(self, namespace: str, ids: Sequence[str]) -> dict[str, Record]:
+        found = self._client.fetch(ids=list(ids), namespace=namespace).vectors
+        return {id: _record(id, each) for id, each in found.items()}
+
+    def upsert(self, namespace: str, records: Sequence[Record]) -> None:
+        # one request, and no `batch_size`: a batched upsert does not raise where a batch fails
+        self._client.upsert(vectors=[_vector(each) for each in records], namespace=namespace)
+
+    def delete(self, namespace: str, ids: Sequence[str]) -> None:
+        self._client.delete(ids=list(ids), namespace=namespace)
+
+    def query(self, query: Query) -> Sequence[Match]:
+        asked: dict[str, Any] = {"vector": query.values} if query.values is not None else {}
+        if query.sparse is not None:
+            asked["sparse_vector"] = {"indices": query.sparse[0], "values": query.sparse[1]}
+        found = self._client.query(
+            top_k=query.k,
+            namespace=query.namespace,
+            filter=dict(query.filter) if query.filter is not None else None,
+            include_values=False,
+            include_metadata=False,
+            **asked,
+        )
+        return [Match(each.id, each.score) for each in found.matches]
+
+    def size_of(self, dimensions: int) -> int:
+        return self._component_bytes * dimensions
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _record(id: str, vector: Vector) -> Record:
+    sparse = vector.sparse_values
+    return Record(
+        id,
+        vector.values or None,
+        (sparse.indices, sparse.values) if sparse is not None and sparse.indices else None,
+        vector.metadata or {},
+    )
+
+
+def _vector(record: Record) -> Vector:
+    sparse = SparseValues(*record.sparse) if record.sparse is not None else None
+    return Vector(record.id, record.values or [], sparse, dict(record.metadata))

@@ -1,0 +1,142 @@
+"""Writing: requests of their own size, many at once; each is accounted for, and a refused one is halved."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from vecmig.connectors.pinecone.api import Api, Record, slots_of
+from vecmig.connectors.pinecone.calls import Calls
+from vecmig.connectors.pinecone.errors import Refused
+from vecmig.connectors.pinecone.ids import stored
+from vecmig.connectors.pinecone.limits import MAX_RECORDS, MAX_REQUEST_BYTES
+from vecmig.connectors.pinecone.metadata import Encoding
+from vecmig.connectors.pinecone.validate import problems
+from vecmig.connectors.pinecone.visible import note_deleted, note_written
+from vecmig.model.batch import Key, RecordBatch, Rejected, column_of
+from vecmig.model.collection import VectorField
+
+FIELD_BYTES = 16  # around each field of metadata in a request
+RECORD_BYTES = 64  # around each record
+MOST_REFUSED = 20  # records of one request: then it is not the records that are wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What writing to one index needs."""
+
+    api: Api
+    calls: Calls
+    vectors: Sequence[VectorField]
+    encoding: Encoding
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    namespace: str
+    records: list[Record]
+
+
+def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
+    """Store the records; return those that the index cannot hold. On return every request was acknowledged."""
+    reasons = problems(slots_of(writing.vectors), batch)
+    requests = list(_requests(writing, batch, reasons))
+    started: list[Future[list[tuple[str, str]]]] = [
+        writing.calls.start(_send, writing, each.namespace, each.records) for each in requests
+    ]
+    refused = {}
+    errors = []
+    for each, future in zip(requests, started, strict=True):
+        error = future.exception()  # waits: none is left under way behind the caller's back
+        if error is not None:
+            errors.append(error)
+        else:
+            refused.update({(each.namespace, id): reason for id, reason in future.result()})
+    if errors:
+        raise errors[0]
+    keys = batch.keys
+    rejected = [Rejected(keys[row], reason) for row, reason in sorted(reasons.items())]
+    if refused:
+        rejected += [
+            Rejected(key, reason)
+            for key in keys
+            if (reason := refused.get((key.namespace, stored(key.id)))) is not None
+        ]
+    return rejected
+
+
+def delete(writing: Writing, keys: Sequence[Key]) -> None:
+    """Delete the records that exist."""
+    ids: dict[str, list[str]] = {}
+    for key in keys:
+        ids.setdefault(key.namespace, []).append(stored(key.id))
+    there = writing.calls.send("stats", writing.api.stats)  # Pinecone calls it an error to delete in no namespace
+    started = [
+        writing.calls.start(_delete, writing, namespace, some)
+        for namespace, each in ids.items()
+        if namespace in there
+        for some in (each[start : start + MAX_RECORDS] for start in range(0, len(each), MAX_RECORDS))
+    ]
+    for future in started:
+        future.exception()
+    for future in started:
+        future.result()
+
+
+def _delete(writing: Writing, namespace: str, ids: Sequence[str]) -> None:
+    writing.calls.send("delete", lambda: writing.api.delete(namespace, ids))
+    note_deleted(writing.calls.host, namespace, ids[-1])
+
+
+def _requests(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> Iterator[_Request]:
+    """Yield the records in requests of at most MAX_REQUEST_BYTES and MAX_RECORDS; note in `reasons` what does not fit."""
+    slots = slots_of(writing.vectors)
+    matrix, place = None, {}
+    if slots.dense is not None and column_of(slots.dense) in batch.names:
+        rows, matrix = batch.present_vectors(slots.dense.name)
+        place = {row: n for n, row in enumerate(rows.tolist())}
+    sparse = None
+    if slots.sparse is not None and column_of(slots.sparse) in batch.names:
+        sparse = batch.table.column(column_of(slots.sparse))
+    vector_bytes = writing.api.size_of(slots.dense.dimensions) if slots.dense is not None else 0
+    open_: dict[str, list[Record]] = {}
+    sizes: dict[str, int] = {}
+    texts, namespaces, ids = batch.bytes_of("metadata"), batch.strings("namespace"), batch.strings("id")
+    for row in range(len(batch)):
+        if row in reasons:
+            continue
+        try:
+            metadata = writing.encoding.written(texts[row])
+        except ValueError as error:
+            reasons[row] = str(error)
+            continue
+        values = matrix[place[row]].tolist() if matrix is not None else None
+        pair = None
+        if sparse is not None and (each := sparse[row].as_py()) is not None:
+            pair = (each["indices"], each["values"])
+        size = vector_bytes + len(texts[row]) + FIELD_BYTES * len(metadata) + len(ids[row]) + RECORD_BYTES
+        size += writing.api.size_of(2 * len(pair[0])) if pair else 0
+        namespace = namespaces[row]
+        records = open_.setdefault(namespace, [])
+        if records and (len(records) == MAX_RECORDS or sizes[namespace] + size > MAX_REQUEST_BYTES):
+            yield _Request(namespace, records)
+            records = open_[namespace] = []
+        sizes[namespace] = size + (sizes[namespace] if records else 0)
+        records.append(Record(stored(ids[row]), values, pair, metadata))
+    for namespace, records in open_.items():
+        yield _Request(namespace, records)
+
+
+def _send(writing: Writing, namespace: str, records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Store one request's records; return ids and reasons of those that the service refuses."""
+    try:
+        writing.calls.send("upsert", lambda: writing.api.upsert(namespace, records))
+    except Refused as error:
+        if len(records) == 1:
+            return [(records[0].id, error.reason)]
+        half = len(records) // 2
+        refused = _send(writing, namespace, records[:half])
+        if len(refused) > MOST_REFUSED:
+            raise
+        return refused + _send(writing, namespace, records[half:])
+    note_written(writing.calls.host, namespace, records[-1])
+    return []
