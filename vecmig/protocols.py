@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from vecmig.model.collection import Collection, Index
 from vecmig.model.filter import Filter
-from vecmig.model.plan import Fingerprint, LoadRecords, Partition, ReconcileRecords
+from vecmig.model.plan import Bounds, Cost, Fingerprint, LoadRecords, Partition, ReconcileRecords
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor, Progress, State
 
@@ -30,6 +30,7 @@ class Capabilities:
 
     max_batch_bytes: int  # of one upsert: the engine cuts batches to this size
     searchable: bool = True  # `search` with exact=False uses an index whose recall is worth measuring
+    rounds_integers: bool = False  # numbers are doubles: an integer over 2**53 that it gives may be another's neighbour
     keeps_cursors: bool = True  # a cursor still resumes behind the same record after others were written or deleted
 
 
@@ -42,6 +43,20 @@ class Footprint:
     load_rows_per_s: float | None = None
     index_rows_per_s: float | None = None
     basis: str = ""  # what the speeds rest on
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one step of a plan asks of one namespace."""
+
+    step: str  # copy, comparison, load, proof
+    namespace: str | None  # None: not known before; these records are in one namespace, or in several
+    records: Bounds = Bounds()  # that are there
+    passes: Bounds = Bounds()  # how often all of them are read
+    fetched: Bounds = Bounds()  # records read by their keys
+    written: Bounds = Bounds()  # records; what is deleted is not counted
+    queries: Bounds = Bounds()  # each by the index
+    exact: Bounds = Bounds()  # searches with `exact`, each for many queries
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,6 +194,13 @@ class ConnectorOptions(Protocol):
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         """Return what `rows` records with so much metadata each will need, without a connection."""
+
+    def costs(self, work: Sequence[Work], record_bytes: int) -> Sequence[Cost]:
+        """Return what this work costs, without a connection; nothing where the store does not meter.
+
+        `record_bytes`: mean of a record's id, vectors (4 bytes a component, 8 a sparse one) and metadata as JSON. The
+        caller fills in `side`, `store` and `basis`.
+        """
 
     def open(self) -> Source | Target:
         """Connect. Raises ConnectorError."""

@@ -94,6 +94,7 @@ def make_plan(project: Project, state: State | None, only: Sequence[str] = (), d
         migrations=tuple(planned),
         created_at=now(),
         vecmig_version=version("vecmig"),
+        max_usd=project.limits.max_usd,
     )
 
 

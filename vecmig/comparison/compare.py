@@ -9,11 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from vecmig.comparison.reading import Control, Side, Watch, control, spread
-from vecmig.comparison.rounds import ROUND_ROWS, Round, begun, differing, found_in, named, planned
+from vecmig.comparison.rounds import Round, begun, differing, found_in, named, planned
 from vecmig.comparison.sampler import Sampler
 from vecmig.comparison.tally import tallies
 from vecmig.model.batch import RecordBatch
 from vecmig.model.digest import key_hashes
+from vecmig.model.effort import ROUND_ROWS
 from vecmig.model.keytable import KeyTable, key_table
 from vecmig.model.record import Digest, Key
 

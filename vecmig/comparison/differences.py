@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from vecmig.comparison.compare import table_of
 from vecmig.comparison.reading import Side, Watch, control, streamed
-from vecmig.comparison.rounds import ROUND_ROWS, begun, differing, found_in, named, planned
+from vecmig.comparison.rounds import begun, differing, found_in, named, planned
 from vecmig.comparison.tally import tallies
 from vecmig.model.batch import RecordBatch
+from vecmig.model.effort import ROUND_ROWS
 from vecmig.model.keytable import key_table
 from vecmig.model.record import Key
 

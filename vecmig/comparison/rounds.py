@@ -14,8 +14,6 @@ from vecmig.model.digest import key_hashes, record_hashes
 from vecmig.model.keytable import KeyTable, key_table
 from vecmig.model.record import Key
 
-ROUND_ROWS = 1_000_000  # 32 bytes each, and as much again while they are sorted
-
 
 @dataclass(slots=True)
 class Round:

@@ -19,9 +19,9 @@ from vecmig.model.batch import Key, RecordBatch, Rejected, column_of, schema_of
 from vecmig.model.collection import Collection, Metric
 from vecmig.model.filter import matches
 from vecmig.model.metadata import loads
-from vecmig.model.plan import Fingerprint, Partition
+from vecmig.model.plan import Cost, Fingerprint, Partition
 from vecmig.model.state import Cursor
-from vecmig.protocols import Capabilities, Counts, Footprint, Hits, IndexProgress, Search
+from vecmig.protocols import Capabilities, Counts, Footprint, Hits, IndexProgress, Search, Work
 
 
 @dataclass(slots=True)
@@ -61,6 +61,9 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return Footprint()
+
+    def costs(self, work: Sequence[Work], record_bytes: int) -> Sequence[Cost]:
+        return ()
 
     def open(self) -> "MemoryConnector":
         return MemoryConnector(self, _databases.setdefault(self.database, {}))

@@ -100,6 +100,41 @@ class Fidelity(Struct, frozen=True):
     note: str = ""
 
 
+class Bounds(Struct, frozen=True):
+    """A number that lies between two."""
+
+    low: float = 0
+    high: float = 0
+
+    def __add__(self, other: "Bounds") -> "Bounds":
+        return Bounds(self.low + other.low, self.high + other.high)
+
+    def __mul__(self, other: "Bounds") -> "Bounds":
+        """Return the product; neither number is below zero."""
+        return Bounds(self.low * other.low, self.high * other.high)
+
+
+def exactly(number: float) -> Bounds:
+    return Bounds(number, number)
+
+
+class Cost(Struct, frozen=True):
+    """What a store that meters its use charges for one kind of it."""
+
+    service: str  # who charges, such as "Pinecone"
+    what: str  # such as "reads"
+    unit: str  # such as "RU"
+    units: Bounds
+    usd: Bounds | None = None  # None: the price is not known
+    prices: str = ""  # of which plan and date, from where
+    namespaces: dict[str, Bounds] = {}  # the units of each; those whose namespace is not known before are in no share
+    steps: tuple[str, ...] = ()  # that cause it: copy, comparison, load, proof
+    monthly: bool = False  # charged for each month from then on; no part of what the plan costs
+    side: Literal["source", "target"] | None = None
+    store: str = ""  # label of that side
+    basis: str = ""  # what the units rest on
+
+
 class Estimate(Struct, frozen=True):
     """None is unknown, never a guess. Seconds and bytes."""
 
@@ -110,6 +145,7 @@ class Estimate(Struct, frozen=True):
     index_s: float | None = None
     verify_s: float | None = None
     basis: str = ""  # what the times rest on
+    costs: tuple[Cost, ...] = ()
 
 
 class DataDiff(Struct, frozen=True):
@@ -162,6 +198,21 @@ class Plan(Struct, frozen=True):
     created_at: str
     vecmig_version: str
     format_version: int = PLAN_FORMAT
+    max_usd: float | None = None  # `limits.max_usd`
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        return tuple(cost for migration in self.migrations for cost in migration.estimate.costs)
+
+    @property
+    def usd(self) -> Bounds:
+        """What the plan costs, without what has no known price, and without what each month costs."""
+        return sum((cost.usd for cost in self.costs if cost.usd and not cost.monthly), Bounds())
+
+    @property
+    def over_budget(self) -> bool:
+        """True if it may cost more than the spec allows."""
+        return self.max_usd is not None and self.usd.high > self.max_usd
 
     @property
     def actions(self) -> tuple[Action, ...]:

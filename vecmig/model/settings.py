@@ -58,6 +58,10 @@ class Execution(Struct, frozen=True, forbid_unknown_fields=True):
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """Guards: what a run may not exceed."""
 
+    max_usd: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="Most that a plan may cost by its upper estimate; more stops apply (6).", examples=[50]),
+    ] = None
     max_quarantined: Annotated[
         int, Meta(ge=0, description="Bad records put aside before the run stops (6).", examples=[100])
     ] = 100

@@ -2,7 +2,7 @@
 
 from vecmig.migration import Migration
 from vecmig.model.collection import Collection
-from vecmig.model.plan import Estimate
+from vecmig.model.plan import Cost, Estimate
 from vecmig.model.state import Applied
 
 
@@ -15,10 +15,11 @@ def estimate(
     loads: bool,
     indexes: bool,
     applied: Applied | None,
+    costs: tuple[Cost, ...] = (),
 ) -> Estimate:
     """Return the estimate for `rows` records; what is not known is None."""
     if rows is None:
-        return Estimate()
+        return Estimate(costs=costs)
     need = migration.target.options.footprint(declared, rows, metadata_bytes)
     measured = applied.rows_per_s if applied else None
     rate = measured or need.load_rows_per_s
@@ -32,6 +33,7 @@ def estimate(
         index_s=_seconds(rows, need.index_rows_per_s) if indexes else None,
         verify_s=_seconds(rows, rate) if loads else None,
         basis=basis,
+        costs=costs,
     )
 
 

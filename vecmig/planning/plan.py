@@ -22,6 +22,7 @@ from vecmig.model.plan import (
     ReconcileRecords,
 )
 from vecmig.model.state import Applied
+from vecmig.planning.costs import Planned, costs
 from vecmig.planning.declare import conversion_of, declare, without_index
 from vecmig.planning.differ import index_changes, rebuilds
 from vecmig.planning.estimate import estimate
@@ -55,6 +56,17 @@ def plan_migration(
     if changes:
         actions.append(BuildIndex(migration.name, declared))
     sampled = convert(source.sample, conversion) if source.sample is not None else None
+    mends = bool(applied and (applied.report is None or applied.report.verdict != "passed"))
+    asked = Planned(
+        migration,
+        declared,
+        source,
+        target,
+        move,
+        proves=bool(actions) or mends,
+        mends=mends,
+        written=frozenset(applied.namespaces) if applied else frozenset(),
+    )
     return MigrationPlan(
         name=migration.name,
         source=migration.source.label,
@@ -66,7 +78,7 @@ def plan_migration(
         target_counts=dict(target.counts),
         places=(source.place, target.place),
         endpoints_digest=digest,
-        verify=bool(applied and (applied.report is None or applied.report.verdict != "passed")),
+        verify=mends,
         why=why,
         changes=tuple(changes) if target.collection is not None else (),
         details=(*_places(source, target), *details(declared, conversion)),
@@ -82,6 +94,7 @@ def plan_migration(
             loads=move is not None,
             indexes=bool(changes),
             applied=applied,
+            costs=costs(asked, source.sample, sampled.batch if sampled else None),
         ),
     )
 

@@ -16,6 +16,7 @@ from vecmig.errors import CollectionNotFound
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection as Schema
+from vecmig.model.effort import SEARCHED_NAMESPACES
 from vecmig.model.plan import Conversion
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report
@@ -24,7 +25,6 @@ from vecmig.protocols import Target
 from vecmig.verification.gate import record_breaches, search_breaches, verdict_of
 from vecmig.verification.search import Searched, Setting, search_checks
 
-SEARCHED_NAMESPACES = 5  # the largest: with thousands of tenants each would get one query
 SETTLE_S = 600.0
 
 

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from vecmig.connectors.pgvector.footprint import footprint
 from vecmig.connectors.pgvector.limits import complete, refusals
 from vecmig.model.collection import Collection
+from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
-from vecmig.protocols import Footprint
+from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.pgvector.connector import PgvectorConnector
@@ -116,6 +117,9 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(self.complete(declared), rows, metadata_bytes)
+
+    def costs(self, work: Sequence[Work], record_bytes: int) -> Sequence[Cost]:
+        return ()
 
     def open(self) -> "PgvectorConnector":
         """Connect. Raises ConnectorError."""

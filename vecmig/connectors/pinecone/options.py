@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from vecmig.connectors.pinecone.costs import costs
 from vecmig.connectors.pinecone.footprint import footprint
 from vecmig.connectors.pinecone.limits import complete, refusals
 from vecmig.model.collection import Collection
+from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
-from vecmig.protocols import Footprint
+from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.pinecone.connector import PineconeConnector
@@ -120,6 +122,9 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(declared, rows, metadata_bytes)
+
+    def costs(self, work: Sequence[Work], record_bytes: int) -> Sequence[Cost]:
+        return costs(work, record_bytes, len(self.id_prefixes), self.page_rows)
 
     def open(self) -> "PineconeConnector":
         """Connect. Raises ConnectorError."""

@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from vecmig.model.collection import Collection, Metric
-from vecmig.protocols import Footprint
+from vecmig.model.plan import Cost
+from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.snapshot.connector import SnapshotConnector
@@ -94,6 +95,9 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
         # vectors are written as they are; texts shrink to a third or so, ids (not counted in metadata) hardly
         vectors = sum(4 * vector.dimensions for vector in declared.vectors if vector.kind != "sparse")
         return Footprint(disk_bytes=rows * (vectors + metadata_bytes // 3 + 16))
+
+    def costs(self, work: Sequence[Work], record_bytes: int) -> Sequence[Cost]:
+        return ()
 
     def open(self) -> "SnapshotConnector":
         from vecmig.connectors.snapshot.connector import SnapshotConnector
