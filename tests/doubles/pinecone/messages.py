@@ -77,6 +77,7 @@ def _set(message: Any, value: Any) -> None:
     elif isinstance(value, str):
         message.string_value = value
     elif isinstance(value, list):
+        message.list_value.SetInParent()  # or an empty one would not be there at all
         for item in value:
             message.list_value.values.add().string_value = item
     else:

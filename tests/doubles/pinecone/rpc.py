@@ -33,7 +33,7 @@ class GrpcServer:
 
     def __init__(self, gate: Gate, index: Index, reset_peer: Callable[[int], None]) -> None:
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="grpc")
-        # The windows are wide, since the default of 64 KiB costs a round trip for each of them; the sizes are checked by the double, with the service's limit
+        # Wide windows, since the default of 64 KiB costs a round trip each; the double checks sizes by its own limit.
         options = [
             ("grpc.max_receive_message_length", -1),
             ("grpc.max_send_message_length", -1),
