@@ -133,7 +133,7 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
     """Return what apply is to run. Call it under the state's lock.
 
     An unfinished plan goes on where it still holds. Raises StalePlanError for a saved plan that does not hold any more,
-    GuardError in a protected environment without one.
+    GuardError in a protected environment without one, and where the plan may cost more than the spec allows.
     """
     unfinished = state.plan if state else None
     goes_on = unfinished is not None and (saved is None or saved.id == unfinished.id)
@@ -142,7 +142,7 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
         against = against_spec(unfinished, project, unfinished.only if saved else only)
         against = against or against_world(unfinished, _ends_now(project, unfinished), state)
         if not against:
-            return Run(unfinished, state, resumed=True)
+            return Run(_affordable(unfinished, project), state, resumed=True)
     if saved is not None:
         if not goes_on:
             against = against_spec(saved, project, saved.only) + against_state(saved, state)
@@ -157,7 +157,7 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
             f"environment {project.environment!r} is protected: apply takes only a saved plan here. "
             f"Run: vecmig plan -e {project.environment} --out FILE, have it reviewed, then: vecmig apply FILE"
         )
-    plan = saved or make_plan(project, state, only)
+    plan = _affordable(saved or make_plan(project, state, only), project)
     fresh = State(project.name, project.environment, plan.lineage)
     return Run(plan, replace(state or fresh, vecmig_version=version("vecmig")), False, tuple(against))
 
@@ -216,6 +216,20 @@ def diagnose(project: Project) -> Iterator[tuple[str, bool, str]]:
 def quarantine_of(project: Project, plan: Plan) -> Path:
     """Return the directory for the bad records of a plan."""
     return Path(project.directory, ".vecmig", project.name, f"{project.environment}.quarantine", plan.id[:12])
+
+
+def _affordable(plan: Plan, project: Project) -> Plan:
+    """Return the plan. Raises GuardError where its upper estimate is above `limits.max_usd`."""
+    limit = project.limits.max_usd
+    if limit is None or plan.usd.high <= limit:
+        return plan
+    dearest = max(plan.costs, key=lambda cost: cost.usd.high if cost.usd and not cost.monthly else 0)
+    raise GuardError(
+        f"the plan may cost USD {plan.usd.high:,.2f}, more than limits.max_usd ({limit:,.2f}), most of it for"
+        f" {dearest.what} of {dearest.store}; nothing was changed. Raise the limit, prove less (`verification:"
+        " {records: {sample: 1000}, search: null}`), or move less at once (`--only MIGRATION`); `vecmig plan -v` shows"
+        " what it rests on"
+    )
 
 
 def _verified(project: Project, migration: Migration, store: StateStore, stop: Flag) -> Generator[Event, None, Report]:

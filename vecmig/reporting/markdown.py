@@ -2,23 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 
-from vecmig.model.plan import MigrationPlan, Plan
+from vecmig.model.plan import Cost, MigrationPlan, Plan
 from vecmig.model.report import Report, SearchCheck
 from vecmig.reporting.escape import cell, code, markdown
-from vecmig.reporting.quantities import duration, interval, number, quantity
+from vecmig.reporting.quantities import duration, interval, number, quantity, units, usd
 from vecmig.reporting.summary import (
     apply_command,
+    budget_risk,
     creates,
     data_line,
     fidelity_verdict,
     guards,
     needs,
     records_line,
+    shares_of,
     verdict,
 )
 from vecmig.reporting.terminal.report import VERDICTS, breach_text, count_line, listed, search_place
 from vecmig.reporting.terminal.report import records_line as compared_line
 
+MOST_NAMESPACES = 20  # of a cost; JSON has all
 _MARKS = {"passed": "✅", "failed": "❌", "unknown": "⚠️"}
 
 
@@ -26,6 +29,8 @@ def plan_markdown(plan: Plan, saved_as: str | None = None) -> str:
     """Return the plan for a pull request."""
     lines = [f"### {markdown(verdict(plan))}", "", _where(plan.name, plan.environment, f"serial {number(plan.serial)}")]
     several = len(plan.migrations) > 1
+    if budget := budget_risk(plan):
+        lines.append(f"\n> [!WARNING]\n> {markdown(budget)}")
     for each in plan.migrations:
         lines += [f"\n> [!WARNING]\n> {_named(each, several)}{markdown(risk)}" for risk in each.risks]
     for each in plan.migrations:
@@ -57,6 +62,7 @@ def _migration(migration: MigrationPlan) -> Iterable[str]:
     if not migration.actions:
         again = "Verified again: the last verification did not pass. " if migration.verify else "No changes: "
         yield again + markdown(migration.why)
+        yield from _costs(migration.estimate.costs)
         return
     rows = [("records", records_line(migration)), ("why", migration.why), ("data", data_line(migration))]
     rows += [("change", text) for text in migration.changes]
@@ -81,6 +87,32 @@ def _migration(migration: MigrationPlan) -> Iterable[str]:
         )
         yield ""
         yield "</details>"
+    yield from _costs(migration.estimate.costs)
+
+
+def _costs(costs: Sequence[Cost]) -> Iterable[str]:
+    """Yield a table of the costs, with the largest namespaces of each, folded away."""
+    if not costs:
+        return
+    yield ""
+    yield f"<details><summary>{quantity(len(costs), 'cost')}, and what they rest on</summary>"
+    yield ""
+    rows = []
+    for cost in costs:
+        basis = "; ".join(filter(None, (cost.basis, cost.prices)))
+        month = " a month" if cost.monthly else ""
+        where = f"{cost.side} {cost.store}" if cost.side else cost.service
+        whole = units(cost.units, cost.unit)
+        texts = (where, cost.what, "", whole, usd(cost.usd) + month, basis)
+        rows.append(tuple(map(markdown, texts)))
+        shares = shares_of(cost)
+        for name, share in shares[:MOST_NAMESPACES]:
+            rows.append(("", "", code(name), markdown(units(share, cost.unit)), "", ""))
+        if (left := len(shares) - MOST_NAMESPACES) > 0:
+            rows.append(("", "", f"… and {number(left)} more", "", "", ""))
+    yield from _table(("store", "what", "namespace", "units", "USD", "rests on"), rows)
+    yield ""
+    yield "</details>"
 
 
 def _report(report: Report) -> Iterable[str]:

@@ -1,7 +1,8 @@
 """Numbers as people read them; None is unknown."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from vecmig.model.plan import Bounds
 from vecmig.model.report import Interval
 
 UNKNOWN = "unknown"
@@ -29,6 +30,28 @@ def size(n_bytes: float | None) -> str:
         return quantity(round(value), "byte")
     shown = f"{value:.1f}".removesuffix(".0") if round(value, 1) < 10 else f"{value:,.0f}"
     return f"{shown} {_UNITS[unit]}"
+
+
+def units(value: Bounds, unit: str) -> str:
+    """Return `0.25 RU`, `9,950 WU`, `275 k RU`, `1.2-3.4 M RU`."""
+    low, high = _amount(value.low), _amount(value.high)
+    if low == high:
+        return f"{high} {unit}"
+    same = low.partition(" ")[2] == high.partition(" ")[2]
+    return f"{low.partition(' ')[0] if same else low}-{high} {unit}"
+
+
+def usd(value: Bounds | None) -> str:
+    """Return `USD 4.40`, `USD 4.40-7.43`, rounded outward to cents."""
+    if value is None:
+        return "price unknown"
+    low, high = _cents(value.low, ROUND_FLOOR), _cents(value.high, ROUND_CEILING)
+    if value.high == 0:
+        return "USD 0.00"
+    if high == "0.01":
+        return "under USD 0.01" if value.high < 0.01 else "USD 0.01"
+    exact = _cents(value.low, ROUND_HALF_EVEN) == _cents(value.high, ROUND_HALF_EVEN)
+    return f"USD {high}" if exact else f"USD {low}-{high}"
 
 
 def duration(seconds: float | None) -> str:
@@ -64,6 +87,23 @@ def interval(value: Interval | None) -> str:
     if value is None:
         return "not measured"
     return f"{share(value.mean)} ({_cut(value.low, ROUND_FLOOR)}-{_cut(value.high, ROUND_CEILING)})"
+
+
+def _amount(n: float) -> str:
+    if n < 10:
+        return f"{n:.2f}".rstrip("0").rstrip(".")
+    if n < 9_999.5:
+        return f"{n:,.0f}"
+    value, scale = n, 0
+    while round(value) >= 1000 and scale < 3:
+        value, scale = value / 1000, scale + 1
+    shown = f"{value:.1f}".removesuffix(".0") if round(value, 1) < 10 else f"{value:,.0f}"
+    return f"{shown} {' kMG'[scale]}"
+
+
+def _cents(value: float, rounding: str) -> str:
+    # to a millionth first: 4.4 computed as 4.4000000000000004 is no 4.41
+    return f"{Decimal(f'{value:.6f}').quantize(Decimal('0.01'), rounding):,}"
 
 
 def _cut(value: float, rounding: str) -> str:

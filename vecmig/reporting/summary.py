@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from vecmig.model.plan import (
+    Bounds,
     BuildIndex,
+    Cost,
     CreateCollection,
     Fidelity,
     LoadRecords,
@@ -12,7 +14,7 @@ from vecmig.model.plan import (
     Plan,
     ReconcileRecords,
 )
-from vecmig.reporting.quantities import duration, number, quantity, size
+from vecmig.reporting.quantities import duration, number, quantity, size, units, usd
 
 
 def verdict(plan: Plan) -> str:
@@ -118,7 +120,7 @@ def fidelity_verdict(migration: MigrationPlan) -> str:
 
 
 def needs(plan: Plan) -> list[str]:
-    """Return the estimate: space, then time and its basis; nothing where nothing is done."""
+    """Return the estimate: costs and space, prices, then time and its basis; nothing where nothing is done."""
     working = [each for each in plan.migrations if each.actions or each.verify]
     loading = [each for each in working if moves(each)]
     indexing = [each for each in working if indexes(each)]
@@ -137,14 +139,74 @@ def needs(plan: Plan) -> list[str]:
     if loading or any(each.verify for each in working):
         times.append(f"proof {_seconds(each.estimate.verify_s for each in working)}")
     basis = "; ".join(dict.fromkeys(each.estimate.basis for each in working if each.estimate.basis))
-    lines = [" · ".join(space), ", then ".join(times) + (f" ({basis})" if basis and times else "")]
+    lines = [
+        " · ".join([*charges(plan), *space]),
+        prices(plan),
+        ", then ".join(times) + (f" ({basis})" if basis and times else ""),
+    ]
     return [line for line in lines if line]
 
 
+def charges(plan: Plan) -> list[str]:
+    """Return what metered stores charge, however many they are: `Pinecone reads 275 k RU (copy and proof), USD 4.40`."""
+    kinds: dict[tuple[str, str], list[Cost]] = {}
+    for cost in plan.costs:
+        kinds.setdefault((cost.service, cost.what), []).append(cost)
+    return [charge(service, alike) for (service, _), alike in kinds.items()]
+
+
+def charge(label: str, alike: Sequence[Cost]) -> str:
+    """Return the sum of costs of one kind."""
+    steps = list(dict.fromkeys(step for cost in alike for step in cost.steps))
+    shown = "" if steps in ([], ["load"]) else f" ({_listed(steps)})"
+    priced = [cost.usd for cost in alike if cost.usd is not None]
+    price = usd(sum(priced, Bounds()) if len(priced) == len(alike) else None)
+    whole = units(sum((cost.units for cost in alike), Bounds()), alike[0].unit)
+    return f"{label} {alike[0].what} {whole}{shown}, {price}{' a month' if alike[0].monthly else ''}"
+
+
+def charge_detail(cost: Cost) -> str:
+    """Return a cost with the share of each namespace, the largest first, and what it rests on."""
+    shares = " · ".join(f"{name} {units(share, cost.unit)}" for name, share in shares_of(cost))
+    basis = "; ".join(filter(None, (cost.basis, cost.prices)))
+    label = f"{cost.side} {cost.store}" if cost.side else cost.service
+    return charge(label, [cost]) + (f": {shares}" if shares else "") + (f" ({basis})" if basis else "")
+
+
+def shares_of(cost: Cost) -> list[tuple[str, Bounds]]:
+    """Return the units of each namespace, the largest first, where there are several."""
+    shares = [(name or "(default)", share) for name, share in cost.namespaces.items()]
+    shares.sort(key=lambda pair: (-pair[1].high, pair[0]))
+    known = sum((share for _, share in shares), Bounds())
+    if shares and round(cost.units.high - known.high, 6) > 0:
+        shares.append(("(not known which)", Bounds(max(0.0, cost.units.low - known.low), cost.units.high - known.high)))
+    return shares if len(shares) > 1 else []
+
+
+def prices(plan: Plan) -> str:
+    """Return which prices the costs rest on."""
+    found = dict.fromkeys(f"{cost.service} {cost.prices}" for cost in plan.costs if cost.prices)
+    return f"prices: {'; '.join(found)}" if found else ""
+
+
+def budget_risk(plan: Plan) -> str:
+    """Return what stops apply, where the estimate is above `limits.max_usd`."""
+    if not plan.over_budget or plan.max_usd is None:
+        return ""
+    return f"it may cost {usd(Bounds(plan.usd.high, plan.usd.high))}, and `limits.max_usd` is {plan.max_usd:,.2f}: apply would stop (6)"
+
+
 def guards(plan: Plan) -> str:
+    """Return what keeps the plan from harm: `USD 12.20 of 50.00 · nothing destroyed`."""
     if any(prunes(each) for each in plan.migrations):
-        return "`prune` deletes records that only the target has; no collection is destroyed"
-    return "nothing destroyed"
+        destroyed = "`prune` deletes records that only the target has; no collection is destroyed"
+    else:
+        destroyed = "nothing destroyed"
+    if plan.max_usd is None:
+        return destroyed
+    unpriced = dict.fromkeys(f"{cost.service} {cost.what}" for cost in plan.costs if cost.usd is None)
+    without = f" (without {_listed(list(unpriced))})" if unpriced else ""
+    return f"{usd(Bounds(plan.usd.high, plan.usd.high))} of {plan.max_usd:,.2f}{without} · {destroyed}"
 
 
 def apply_command(plan: Plan, saved_as: str | None) -> str:
@@ -165,6 +227,10 @@ def options(plan: Plan) -> list[str]:
 
 def command(*words: str) -> str:
     return shlex.join(("vecmig", *words))
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _records(n: int | None) -> str:

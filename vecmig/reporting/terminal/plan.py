@@ -7,6 +7,8 @@ from vecmig.reporting.escape import visible
 from vecmig.reporting.quantities import number, quantity
 from vecmig.reporting.summary import (
     apply_command,
+    budget_risk,
+    charge_detail,
     command,
     creates,
     data_line,
@@ -67,7 +69,9 @@ def _section(lines: Sequence[str]) -> list[str]:
 
 def _risks(plan: Plan, verbose: bool, colour: bool, width: int) -> list[str]:
     several = len(plan.migrations) > 1
-    risks = [
+    budget = budget_risk(plan)
+    risks = [wrapped(budget, width, "! ", "  ")] if budget else []
+    risks += [
         wrapped(f"{each.name}: {risk}" if several else risk, width, "! ", "  ")
         for each in plan.migrations
         for risk in each.risks
@@ -115,11 +119,14 @@ def _full(migration: MigrationPlan, several: bool, verbose: bool, colour: bool, 
         if text:
             lines.extend(labelled(label, text, width, _INDENT))
 
+    costs = [
+        line for each in migration.estimate.costs for line in labelled("cost", charge_detail(each), width, _INDENT)
+    ]
     if not migration.actions:
         add("verify", "again: the last verification did not pass" if migration.verify else "")
         add("no changes", migration.why)
         add("data", data_line(migration))
-        return lines
+        return [*lines, *costs] if verbose else lines
     add("records", records_line(migration))
     add("why", migration.why if verbose or reconciles(migration) or not creates(migration) else "")
     add("data", data_line(migration))
@@ -128,7 +135,7 @@ def _full(migration: MigrationPlan, several: bool, verbose: bool, colour: bool, 
     for label, text in migration.details:
         add(label, text)
     lines += _fidelity(migration, verbose, width)
-    return lines
+    return [*lines, *costs] if verbose else lines
 
 
 def _fidelity(migration: MigrationPlan, verbose: bool, width: int) -> list[str]:
