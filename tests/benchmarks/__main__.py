@@ -9,13 +9,27 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
-from tests.benchmarks.data import DIMENSIONS, snapshot
+from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
+from tests.benchmarks.pinecone import (
+    ASKED_AT_ONCE,
+    SENT_AT_ONCE,
+    Client,
+    Transport,
+    bare_read,
+    bare_write,
+    client,
+    double,
+    index,
+)
 from tests.benchmarks.postgres import copy_across, copy_from_file, copy_out, copy_to_file, empty, server, table, vecmig
 from tests.benchmarks.timing import compare
 from vecmig.comparison.compare import compare as compare_sides
 from vecmig.comparison.sides import source_side, target_side
+from vecmig.connectors.pinecone.connector import PineconeConnector
 from vecmig.execution.local import LocalExecutor
 from vecmig.migration import Endpoint, Migration
+from vecmig.model.batch import concat
+from vecmig.model.digest import digest_of
 from vecmig.model.plan import Conversion, LoadRecords
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Progress, State
@@ -23,6 +37,7 @@ from vecmig.protocols import ConnectorOptions
 
 ROWS = 50_000
 MIB = 1 << 20
+TRANSPORTS: tuple[Transport, ...] = ("grpc", "rest")
 
 
 def main(chosen: list[str]) -> None:
@@ -133,6 +148,39 @@ def bench_memory(directory: Path) -> None:
         print(f"second apply on {rows:,} unchanged rows: {statistics.median(again):.2f} s (wanted under 3)")
 
 
+def bench_pinecone(directory: Path) -> None:
+    """Through the connector, digests included, to a bare loop with the SDK; both to the same double."""
+    rows = 20_000
+    pages = list(chunks(rows))
+    batches = [concat(pages[at : at + 2]) for at in range(0, len(pages), 2)]  # about what the engine hands over
+    with double() as url:
+        for transport in TRANSPORTS:
+            options = index(url, f"bench-{transport}", transport)
+            with client(url, options.index, transport) as bare, closing(options.open()) as ours:
+
+                def write(ours: PineconeConnector = ours, name: str = options.index) -> None:
+                    for batch in batches:
+                        digest_of(batch)
+                        assert not ours.upsert(name, batch)
+
+                def read(ours: PineconeConnector = ours, name: str = options.index) -> None:
+                    found = 0
+                    for part in ours.partitions(name, 1):
+                        for batch, _ in ours.read(part, None):
+                            digest_of(batch)
+                            found += len(batch)
+                    assert found == rows
+
+                def bare_writes(bare: Client = bare, transport: Transport = transport) -> None:
+                    bare_write(bare, batches, SENT_AT_ONCE[transport])
+
+                def bare_reads(bare: Client = bare, transport: Transport = transport) -> None:
+                    assert bare_read(bare, ASKED_AT_ONCE[transport]) == rows
+
+                compare(f"pinecone written over {transport}, to a bare SDK loop", rows, write, bare_writes, 0.8)
+                compare(f"pinecone read over {transport}, to a bare SDK loop", rows, read, bare_reads, 0.8)
+
+
 def spec(place: Path, name: str) -> None:
     (place / "vecmig.yaml").write_text(
         f"""
@@ -163,6 +211,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "load": bench_load,
     "across": bench_across,
     "verify": bench_verify,
+    "pinecone": bench_pinecone,
     "memory": bench_memory,
     "startup": bench_startup,
 }
