@@ -39,18 +39,19 @@ class _Request:
 def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
     """Store the records; return those that the index cannot hold. On return every request was acknowledged."""
     reasons = problems(slots_of(writing.vectors), batch)
-    requests = list(_requests(writing, batch, reasons))
-    started: list[Future[list[tuple[str, str]]]] = [
-        writing.calls.start(_send, writing, each.namespace, each.records) for each in requests
+    started: list[tuple[str, Future[list[tuple[str, str]]]]] = [
+        # while these are sent, the next are made
+        (each.namespace, writing.calls.start(_send, writing, each.namespace, each.records))
+        for each in _requests(writing, batch, reasons)
     ]
     refused = {}
     errors = []
-    for each, future in zip(requests, started, strict=True):
+    for namespace, future in started:
         error = future.exception()  # waits: none is left under way behind the caller's back
         if error is not None:
             errors.append(error)
         else:
-            refused.update({(each.namespace, id): reason for id, reason in future.result()})
+            refused.update({(namespace, id): reason for id, reason in future.result()})
     if errors:
         raise errors[0]
     keys = batch.keys
