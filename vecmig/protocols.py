@@ -55,6 +55,7 @@ class Work:
     passes: Bounds = Bounds()  # how often all of them are read
     fetched: Bounds = Bounds()  # records read by their keys
     written: Bounds = Bounds()  # records; what is deleted is not counted
+    parts: int = 1  # in which they are written: each may begin a batch anew
     queries: Bounds = Bounds()  # each by the index
     exact: Bounds = Bounds()  # searches with `exact`, each for many queries
 

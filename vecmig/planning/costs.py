@@ -69,9 +69,9 @@ def work(planned: Planned) -> tuple[list[Work], list[Work]]:
             of_source += _passes("comparison", read, ONCE + rounds)
             of_target += _passes("comparison", there, ONCE + foreign + rounds + rounds)
     if planned.move is not None:
-        all_new = isinstance(planned.move, LoadRecords)
+        all_new, parts = isinstance(planned.move, LoadRecords), max(1, len(planned.source.partitions))
         of_target += [
-            Work("load", name, after[name], written=rows if all_new else Bounds(0, rows.high))
+            Work("load", name, after[name], written=rows if all_new else Bounds(0, rows.high), parts=parts)
             for name, rows in taken.items()
         ]
     if planned.proves:
@@ -253,12 +253,13 @@ def _told(work: Sequence[Work]) -> str:
     """Return how often the records are gone through, in words."""
     passes: dict[str, dict[str | None, Bounds]] = defaultdict(dict)
     for each in work:
-        if each.passes.high:
-            passes[each.step][each.namespace] = passes[each.step].get(each.namespace, NONE) + each.passes
-    return ", ".join(f"{step} reads {_times(next(iter(places.values())))}" for step, places in passes.items())
+        for who, some in ((each.step, each.passes), ("exact search", each.exact)):
+            if some.high:
+                passes[who][each.namespace] = passes[who].get(each.namespace, NONE) + some
+    return ", ".join(f"{who} reads {_times(next(iter(places.values())))}" for who, places in passes.items())
 
 
 def _times(bounds: Bounds) -> str:
     if bounds.low == bounds.high:
         return "once" if bounds.low == 1 else f"{bounds.low:.0f} times"
-    return f"{bounds.low:.0f} to {bounds.high:.0f} times, as records differ"
+    return f"{bounds.low:.0f} to {bounds.high:.0f} times"

@@ -35,8 +35,10 @@ def size(n_bytes: float | None) -> str:
 def units(value: Bounds, unit: str) -> str:
     """Return `0.25 RU`, `9,950 WU`, `275 k RU`, `1.2-3.4 M RU`."""
     low, high = _amount(value.low), _amount(value.high)
-    if low == high:
+    if low == high or high.startswith("under"):
         return f"{high} {unit}"
+    if low.startswith("under"):
+        low = "0"
     same = low.partition(" ")[2] == high.partition(" ")[2]
     return f"{low.partition(' ')[0] if same else low}-{high} {unit}"
 
@@ -90,6 +92,8 @@ def interval(value: Interval | None) -> str:
 
 
 def _amount(n: float) -> str:
+    if 0 < n < 0.005:
+        return "under 0.01"
     if n < 10:
         return f"{n:.2f}".rstrip("0").rstrip(".")
     if n < 9_999.5:

@@ -152,7 +152,8 @@ def charges(plan: Plan) -> list[str]:
     kinds: dict[tuple[str, str], list[Cost]] = {}
     for cost in plan.costs:
         kinds.setdefault((cost.service, cost.what), []).append(cost)
-    return [charge(service, alike) for (service, _), alike in kinds.items()]
+    firsts = dict(reversed(kinds))  # which alone names its service
+    return [charge(service if firsts[service] == what else "", alike) for (service, what), alike in kinds.items()]
 
 
 def charge(label: str, alike: Sequence[Cost]) -> str:
@@ -162,15 +163,22 @@ def charge(label: str, alike: Sequence[Cost]) -> str:
     priced = [cost.usd for cost in alike if cost.usd is not None]
     price = usd(sum(priced, Bounds()) if len(priced) == len(alike) else None)
     whole = units(sum((cost.units for cost in alike), Bounds()), alike[0].unit)
-    return f"{label} {alike[0].what} {whole}{shown}, {price}{' a month' if alike[0].monthly else ''}"
+    return f"{label} {alike[0].what} {whole}{shown}, {price}{' a month' if alike[0].monthly else ''}".lstrip()
 
 
-def charge_detail(cost: Cost) -> str:
-    """Return a cost with the share of each namespace, the largest first, and what it rests on."""
-    shares = " · ".join(f"{name} {units(share, cost.unit)}" for name, share in shares_of(cost))
-    basis = "; ".join(filter(None, (cost.basis, cost.prices)))
-    label = f"{cost.side} {cost.store}" if cost.side else cost.service
-    return charge(label, [cost]) + (f": {shares}" if shares else "") + (f" ({basis})" if basis else "")
+def charge_details(migration: MigrationPlan) -> list[tuple[str, str]]:
+    """Return each cost with the share of each namespace, the largest first, then what they rest on: labels and texts."""
+    costs = migration.estimate.costs
+    lines = []
+    for cost in costs:
+        shares = " · ".join(f"{name} {units(share, cost.unit)}" for name, share in shares_of(cost))
+        lines.append(("cost", charge(_where(cost), [cost]) + (f": {shares}" if shares else "")))
+    bases = dict.fromkeys(f"{_where(cost)}: {cost.basis}" for cost in costs if cost.basis)
+    return lines + [("rests on", basis) for basis in bases]
+
+
+def _where(cost: Cost) -> str:
+    return f"{cost.side} {cost.store}" if cost.side else cost.service
 
 
 def shares_of(cost: Cost) -> list[tuple[str, Bounds]]:

@@ -19,6 +19,7 @@ from vecmig.model.plan import Bounds, Cost, exactly
 from vecmig.protocols import Work
 
 KB, GB, MILLION = 1_000, 1_000_000_000, 1_000_000
+LEAST_RU, LEAST_WU = 0.25, 5  # of a query, of an upsert
 FETCHED_AT_ONCE = 250  # records, over gRPC; 100 over REST come to the same units
 Asked = Sequence[tuple[Work, Bounds]]  # units of each
 Price = tuple[float, float] | None  # USD, low and high
@@ -91,13 +92,15 @@ def read_units(work: Work, record_bytes: int, prefixes: int = 0, at_once: int = 
 
 
 def write_units(work: Work, record_bytes: int) -> Bounds:
-    """Return the WU of upserts as full as they can be; where namespaces are not known, each may hold one record."""
+    """Return the WU of upserts: full ones, but for the last of each part.
+
+    Where namespaces are not known, each may hold one record.
+    """
     rows = work.written
-    alone = work.namespace is None
-    return Bounds(
-        _upserted(rows.low, record_bytes),
-        rows.high * _upserted(1, record_bytes) if alone else _upserted(rows.high, record_bytes),
-    )
+    if work.namespace is None:
+        return Bounds(_upserted(rows.low, record_bytes), rows.high * _upserted(1, record_bytes))
+    last = LEAST_WU * max(0, min(rows.high, work.parts) - 1)
+    return Bounds(_upserted(rows.low, record_bytes), _upserted(rows.high, record_bytes) + last)
 
 
 def _listed_and_fetched(rows: float, at_once: int) -> float:
@@ -111,7 +114,7 @@ def _fetched(rows: float, at_once: int) -> float:
 
 
 def _query(namespace_bytes: float) -> float:
-    return max(0.25, namespace_bytes / GB)
+    return max(LEAST_RU, namespace_bytes / GB)
 
 
 def _upserted(rows: float, record_bytes: int) -> float:
@@ -121,7 +124,7 @@ def _upserted(rows: float, record_bytes: int) -> float:
 
 
 def _request(n_bytes: float) -> float:
-    return max(5, math.ceil(n_bytes / KB))
+    return max(LEAST_WU, math.ceil(n_bytes / KB))
 
 
 def _cost(what: str, unit: str, asked: Asked, price: Price) -> Cost:
