@@ -18,8 +18,9 @@ from vecmig.connectors.pinecone.limits import MAX_METADATA_BYTES
 from vecmig.model.metadata import dumps, loads
 
 Value = str | float | bool | list[str]
-NOTED = "_vecmig"  # a list of the fields whose text is JSON, or whose value is null
-ESCAPED = "_vecmig."  # before the name of a field that Pinecone does not take
+OURS = "vecmig_"  # what such names begin with: not with `_`, which a document index keeps for itself
+NOTED = OURS + "json"  # a list of the fields whose text is JSON, or whose value is null
+ESCAPED = OURS + "name_"  # before the name of a field that Pinecone does not take
 EXACT = 2**53  # the integers up to here are doubles
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -73,7 +74,7 @@ class Encoding:
 
     def name_of(self, key: str) -> str:
         """Return the name that a field has in Pinecone."""
-        return ESCAPED + key if key.startswith((*self.leading, NOTED)) or key in self.reserved else key
+        return ESCAPED + key if key.startswith((*self.leading, OURS)) or key in self.reserved else key
 
 
 def _fits(value: object) -> bool:
