@@ -13,6 +13,7 @@ from importlib import resources
 
 import msgspec
 import yaml
+from msgspec.structs import replace
 
 from vecmig.connectors.pinecone.limits import MAX_LISTED, MAX_RECORDS, MAX_REQUEST_BYTES
 from vecmig.model.plan import Bounds, Cost, exactly
@@ -68,8 +69,8 @@ def costs(work: Sequence[Work], record_bytes: int, prefixes: int = 0, page_rows:
     found = (
         _cost("reads", "RU", reads, prices.ru),
         _cost("writes", "WU", writes, prices.wu),
-        _cost("egress", "GB", egress, prices.gb_egress),
-        msgspec.structs.replace(_cost("storage", "GB", stored, prices.gb_month), monthly=True),
+        replace(_cost("egress", "GB", egress, prices.gb_egress), steps=()),  # those of the reads
+        replace(_cost("storage", "GB", stored, prices.gb_month), steps=(), monthly=True),
     )
     return [cost for cost in found if cost.units.high]
 

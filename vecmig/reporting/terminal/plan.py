@@ -8,7 +8,7 @@ from vecmig.reporting.quantities import number, quantity
 from vecmig.reporting.summary import (
     apply_command,
     budget_risk,
-    charge_detail,
+    charge_details,
     command,
     creates,
     data_line,
@@ -119,9 +119,7 @@ def _full(migration: MigrationPlan, several: bool, verbose: bool, colour: bool, 
         if text:
             lines.extend(labelled(label, text, width, _INDENT))
 
-    costs = [
-        line for each in migration.estimate.costs for line in labelled("cost", charge_detail(each), width, _INDENT)
-    ]
+    costs = [line for pair in charge_details(migration) for line in labelled(*pair, width, _INDENT)]
     if not migration.actions:
         add("verify", "again: the last verification did not pass" if migration.verify else "")
         add("no changes", migration.why)
