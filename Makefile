@@ -19,6 +19,9 @@ $(VENV)/.dev: pyproject.toml
 demo: $(VENV)/.demo  ## Move 20,000 real word vectors into an embedded PostgreSQL, and prove it
 	@$(BIN)/python examples/quickstart/run.py
 
+pinecone: $(VENV)/.dev  ## Move 5,000 of them from a Pinecone on this machine into PostgreSQL, and back
+	@$(BIN)/python examples/pinecone-to-pgvector/run.py
+
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/pytest
 
@@ -36,4 +39,4 @@ bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long
 soak: $(VENV)/.dev  ## Kill it a hundred times (long)
 	$(BIN)/pytest -m soak -s -o timeout=7200 tests/crash
 
-.PHONY: help demo test check bench soak
+.PHONY: help demo pinecone test check bench soak
