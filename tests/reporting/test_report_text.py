@@ -110,3 +110,14 @@ def test_colour_comes_only_if_asked_and_changes_no_word() -> None:
     coloured = report_text(FAILED, colour=True)
     assert coloured.startswith("\x1b[31mVerification FAILED\x1b[0m")
     assert re.sub(r"\x1b\[\d+m", "", coloured) == report_text(FAILED)
+
+
+def test_searches_are_left_out_whole_and_the_records_without_a_namespace_are_told_from_the_others() -> None:
+    checks = tuple(replace(REPORT.search[0], namespace=name) for name in ("", *"abcdefgh"))
+    lines = report_text(replace(REPORT, search=checks)).splitlines()
+    searches = [line for line in lines if line.lstrip().startswith("search")]
+    assert "no namespace: 4 queries" in searches[0]
+    assert "namespace a: 4 queries" in searches[1]
+    assert len(searches) == 5
+    assert "    … and 4 more searches (-v shows all)" in lines
+    assert "namespace h: 4 queries" in report_text(replace(REPORT, search=checks), verbose=True)

@@ -57,7 +57,7 @@ def _plots(report: Report) -> list[tuple[str, Markup]]:
     if report.count and len(report.count.expected.keys() | report.count.actual.keys()) > 1:
         plots.append(("Records per namespace", Markup(counts_plot(report.count))))
     for check in report.search:
-        place = search_place(check) or "all records"
+        place = search_place(check, report.search) or "all records"
         for name, values, mean in (("Overlap", check.overlaps, check.overlap), ("Recall", check.recalls, check.recall)):
             if values and mean is not None:
                 svg = distribution_plot(values, mean, f"{name}@{check.top_k}")

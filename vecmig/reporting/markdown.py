@@ -152,7 +152,7 @@ def _checks(report: Report) -> Iterable[tuple[str, str]]:
 def _searches(checks: Sequence[SearchCheck]) -> Iterable[str]:
     rows = [
         (
-            markdown(search_place(each) or "all records"),
+            markdown(search_place(each, checks) or "all records"),
             number(each.queries),
             number(each.top_k),
             interval(each.overlap),

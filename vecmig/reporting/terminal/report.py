@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report, SearchCheck, Verdict
 from vecmig.reporting.quantities import UNKNOWN, duration, interval, number, quantity, share
-from vecmig.reporting.terminal.ink import Colour, cut, document, headline, ink, labelled, wrapped
+from vecmig.reporting.terminal.ink import Colour, document, headline, ink, labelled, wrapped
 
 MOST_SEARCHES = 6
 MOST_NAMESPACES = 6
@@ -28,8 +28,11 @@ def report_text(report: Report, verbose: bool = False, colour: bool = False, wid
     lines += ["", *wrapped(f"{report.source} -> {report.target}", width, "  ", "  ")]
     for label, text in facts(report, verbose):
         lines += labelled(label, text, width, _INDENT)
-    searches = [line for each in report.search for line in _search(each, report, width)]
-    lines += searches if verbose else cut(searches, MOST_SEARCHES * 2, "lines on search", _INDENT)
+    whole = verbose or len(report.search) <= MOST_SEARCHES
+    shown = report.search if whole else report.search[: MOST_SEARCHES - 1]
+    lines += [line for each in shown for line in _search(each, report, width)]
+    if left := len(report.search) - len(shown):
+        lines.append(" " * _INDENT + f"… and {number(left)} more searches (-v shows all)")
     for note in report.notes:
         lines += labelled("note", note, width, _INDENT)
     lines += ["", *labelled("Took", f"{duration(report.seconds)}, begun {report.started_at}", width)]
@@ -94,11 +97,12 @@ def listed(check: RecordsCheck) -> Sequence[tuple[str, tuple[Key, ...], int]]:
     )
 
 
-def search_place(check: SearchCheck) -> str:
+def search_place(check: SearchCheck, among: Sequence[SearchCheck]) -> str:
     """Return where and under what filter the queries ran; "" for all records of an only vector."""
+    several = any(each.namespace for each in among)
     parts = (
         f"vector {check.vector}" if check.vector else "",
-        f"namespace {check.namespace}" if check.namespace else "",
+        f"namespace {check.namespace}" if check.namespace else "no namespace" * several,
         f"where {check.filter}" if check.filter else "",
     )
     return ", ".join(part for part in parts if part)
@@ -122,7 +126,7 @@ def breach_lines(breach: Breach, width: int) -> list[str]:
 
 
 def _search(check: SearchCheck, report: Report, width: int) -> list[str]:
-    place = search_place(check)
+    place = search_place(check, report.search)
     asked = quantity(check.queries, "query", "queries") + f", top {number(check.top_k)}"
     overlap = "overlap not measured" if check.overlap is None else f"overlap {interval(check.overlap)}"
     recall = "recall not measured" if check.recall is None else f"recall {interval(check.recall)}"
