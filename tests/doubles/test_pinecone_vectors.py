@@ -1,4 +1,5 @@
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -362,6 +363,31 @@ def test_a_dot_product_index_searches_both_kinds_at_once(double: Double, connect
     index.upsert(vectors=[{"id": "b", "values": [2, 0]}])
     matches = index.query(top_k=2, vector=[1, 0], sparse_vector={"indices": [7], "values": [1]}).matches
     assert [(match.id, match.score) for match in matches] == [("a", 6), ("b", 2)]
+
+
+def test_a_dot_product_index_may_refuse_sparse_values(double: Double, connect: Connect) -> None:
+    double.limits.sparse_in_dotproduct = False
+    index = connect(double.store.plant("films", 2, "dotproduct"))
+    with pytest.raises(ApiError, match="does not support sparse"):
+        index.upsert(vectors=[{"id": "a", "values": [1, 0], "sparse_values": {"indices": [7], "values": [5]}}])
+
+
+def test_many_clients_write_and_read_at_once(films: Any) -> None:
+    def write(worker: int) -> int:
+        films.upsert(vectors=[(f"{worker}-{number}", [1, 2]) for number in range(50)], namespace=f"n{worker % 3}")
+        return len(films.fetch(ids=[f"{worker}-{number}" for number in range(50)], namespace=f"n{worker % 3}").vectors)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(write, range(40))) == [50] * 40
+    assert films.describe_index_stats().total_vector_count == 2000
+
+
+def test_the_batches_of_the_sdk_arrive(films: Any) -> None:
+    answer = films.upsert(
+        vectors=[(f"{number}", [1, 2]) for number in range(2500)], batch_size=500, show_progress=False
+    )
+    assert (answer.upserted_count, answer.has_errors) == (2500, False)
+    assert films.describe_index_stats().total_vector_count == 2500
 
 
 def test_a_pod_index_lists_nothing(double: Double, connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""The double as a process of its own: `python -m tests.doubles.pinecone --help`."""
+"""The double as a process of its own, from the root of the repository: `python -m tests.doubles.pinecone --help`."""
 
 import argparse
 import signal

@@ -81,7 +81,8 @@ def check_dense(index: Index, values: Vector) -> None:
 
 
 def check_sparse(index: Index, limits: Limits, pairs: Sparse) -> None:
-    if not index.sparse_field and (index.is_document_index or index.metric != "dotproduct"):
+    is_hybrid = limits.sparse_in_dotproduct and not index.is_document_index and index.metric == "dotproduct"
+    if not index.sparse_field and not is_hybrid:
         raise Refused(
             "Index configuration does not support sparse values - only indexes that are sparse or using "
             "dotproduct are supported"

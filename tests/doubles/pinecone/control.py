@@ -25,11 +25,9 @@ def answer(gate: Gate, request: HttpRequest) -> HttpAnswer:
     """Serve one request to the control plane."""
     version = request.headers.get("x-pinecone-api-version", FIRST_SCHEMA_VERSION)
     show = in_shape_of_2026_07 if version >= FIRST_SCHEMA_VERSION else in_old_shape
-    status = 200
 
     def create(call: Call) -> Json:
-        nonlocal status
-        status = 201
+        call.status = 201
         body = _json(request.body)
         if version < FIRST_SCHEMA_VERSION:
             body = parts_of_old_request(body)
@@ -42,11 +40,11 @@ def answer(gate: Gate, request: HttpRequest) -> HttpAnswer:
         return {"indexes": [show(index) for _, index in sorted(gate.store.indexes.items())]}
 
     def configure(call: Call) -> Json:
+        call.status = 202
         return show(_configure(gate.store, call.index, _json(request.body)))
 
     def delete(call: Call) -> Json:
-        nonlocal status
-        status = 202
+        call.status = 202
         if gate.store.find(call.index).deletion_protection == "enabled":
             message = "Deletion protection is enabled for this index. Disable deletion protection before retrying."
             raise Refused(message, Code.PERMISSION_DENIED, name="FORBIDDEN")
@@ -75,7 +73,7 @@ def answer(gate: Gate, request: HttpRequest) -> HttpAnswer:
     except Dropped:
         return HttpAnswer(0, is_reset=True)
     body = orjson.dumps(content) if content else b""
-    return HttpAnswer(status, body, {"content-type": "application/json"}, is_truncated=call.is_truncated)
+    return HttpAnswer(call.status, body, {"content-type": "application/json"}, is_truncated=call.is_truncated)
 
 
 def _error(refused: Refused) -> HttpAnswer:

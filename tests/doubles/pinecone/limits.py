@@ -29,5 +29,8 @@ class Limits:
     tag_key_chars: int = 80
     tag_value_chars: int = 120
     index_name_chars: int = 45
+    sparse_in_dotproduct: bool = True
+    """Whether a dense vector index with the metric dotproduct takes sparse values beside the dense ones. The SDK's
+    pages contradict each other for indexes created since API 2026-07."""
     token_life_s: float | None = None
     """Age at which a pagination token is no longer accepted; None: never."""

@@ -17,6 +17,9 @@ from tests.doubles.pinecone.store import Index, Json, Record, Sparse
 
 Work = Callable[[Index, Call], Json]
 
+PLAIN_401_VERSION = "2026-07"
+"""The first API version in which a wrong key is refused with plain text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -56,7 +59,7 @@ def answer(gate: Gate, index: Index, request: HttpRequest) -> HttpAnswer:
     try:
         body = orjson.dumps(gate.run(call, request.headers.get("api-key", ""), work), option=orjson.OPT_SERIALIZE_NUMPY)
     except Refused as refused:
-        return _error(refused)
+        return _error(refused, request.headers.get("x-pinecone-api-version", PLAIN_401_VERSION))
     except Dropped:
         return HttpAnswer(0, is_reset=True)
     headers = {"content-type": "application/json"}
@@ -67,11 +70,11 @@ def answer(gate: Gate, index: Index, request: HttpRequest) -> HttpAnswer:
     return HttpAnswer(200, body, headers, is_truncated=call.is_truncated)
 
 
-def _error(refused: Refused) -> HttpAnswer:
+def _error(refused: Refused, version: str) -> HttpAnswer:
     headers = {"content-type": "application/json"}
     if refused.retry_after_s is not None:
         headers["retry-after"] = f"{refused.retry_after_s:g}"
-    if refused.code is Code.UNAUTHENTICATED:
+    if refused.code is Code.UNAUTHENTICATED and version >= PLAIN_401_VERSION:
         return HttpAnswer(401, refused.message.encode(), {"content-type": "text/plain"})
     return HttpAnswer(
         refused.http,
