@@ -1,22 +1,22 @@
 """Requests to one index: at the service's pace, tried again where that may help, their errors translated."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import httpx
-from pinecone import PineconeError, RateLimitError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity import wait_exponential_jitter as backoff
 
-from vecmig.connectors.pinecone.errors import retry_after_s, translated
+from vecmig.connectors.pinecone.errors import ERRORS, asks_for_less, retry_after_s, translated
 from vecmig.connectors.pinecone.pace import pace_of
 from vecmig.errors import TransientError
 
 T = TypeVar("T")
 AT_ONCE = 8  # requests of one connection: more gain nothing (the SDK's own page "Performance")
 ATTEMPTS = 6  # of one request; then the engine waits longer, and repeats what was not acknowledged
-ERRORS = (PineconeError, httpx.HTTPError, httpx.InvalidURL)
+PATIENCE_S = 15.0  # no attempt begins later, so that a call ends while a person who pressed Ctrl-C still waits
 
 
 @dataclass(slots=True)
@@ -33,13 +33,14 @@ class Calls:
         Raises ConnectorError.
         """
         pace, where = pace_of(self.host, kind), f"pinecone {kind} in {self.index!r}"
+        end = time.monotonic() + PATIENCE_S
 
         def attempt() -> T:
-            pace.take()
+            pace.take(end - time.monotonic(), where)
             try:
                 return request()
             except ERRORS as error:
-                if isinstance(error, RateLimitError):
+                if asks_for_less(error):
                     pace.refused(retry_after_s(error))
                 raise translated(error, where) from error
 
@@ -59,16 +60,22 @@ class Calls:
 
 def _retrying() -> Retrying:
     return Retrying(
-        retry=retry_if_exception_type(TransientError),
-        stop=stop_after_attempt(ATTEMPTS),
+        retry=retry_if_exception(_may_succeed),
+        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(PATIENCE_S),
         wait=_wait,
         reraise=True,
     )
 
 
+def _may_succeed(error: BaseException) -> bool:
+    """Return whether to try again: not what the pace refuses, which has no cause."""
+    return isinstance(error, TransientError) and error.__cause__ is not None
+
+
 def _wait(state: RetryCallState) -> float:
-    """Return the seconds to wait: none after a 429, for then the pace knows better."""
+    """Return the seconds to wait: none where the service said how long, for then the pace waits."""
     error = state.outcome.exception() if state.outcome else None
-    if error is not None and isinstance(error.__cause__, RateLimitError):
+    cause = error.__cause__ if error is not None else None
+    if isinstance(cause, Exception) and asks_for_less(cause) and retry_after_s(cause) is not None:
         return 0.0
-    return float(wait_exponential_jitter(initial=0.1, max=5, jitter=0.2)(state))
+    return float(backoff(initial=0.1, max=5, jitter=0.2)(state))

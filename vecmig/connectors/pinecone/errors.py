@@ -1,15 +1,27 @@
-"""The SDK's errors as vecmig's: what happened, where, what next. Never the key, never a value."""
+"""The SDK's errors as vecmig's: what happened, where, what next. Never the key, never a value.
+
+REST answers have a status. Over gRPC (rust/src/transport.rs of the SDK, tried with each code) UNAUTHENTICATED,
+PERMISSION_DENIED, NOT_FOUND, ALREADY_EXISTS, INTERNAL and UNKNOWN are the errors of 401, 403, 404, 409 and 500,
+INVALID_ARGUMENT and RESOURCE_EXHAUSTED plain ApiErrors of 400 and 429, UNAVAILABLE a connection error, DEADLINE_EXCEEDED
+and CANCELLED timeouts. ABORTED, OUT_OF_RANGE, FAILED_PRECONDITION, DATA_LOSS and UNIMPLEMENTED are PineconeErrors that do
+not say which of them they are.
+"""
+
+import re
 
 import httpx
 from pinecone import (
     ApiError,
     ForbiddenError,
+    IndexInitFailedError,
+    IndexTerminatedError,
     NotFoundError,
     PayloadTooLargeError,
     PineconeConnectionError,
     PineconeError,
     PineconeTimeoutError,
-    RateLimitError,
+    PineconeTypeError,
+    PineconeValueError,
     ResponseParsingError,
     UnauthorizedError,
 )
@@ -18,10 +30,13 @@ from vecmig.errors import CollectionNotFound, ConnectorError, TransientError
 from vecmig.model.secret import redact
 
 SHOWN = 300  # characters of what the service says
-# Of a 400: the request as such was too large, and a half of it may do. Those of gRPC come without a status of their own.
-_TOO_LARGE = ("message length too large", "exceeds the maximum", "too large", "size limit")
+ERRORS = (PineconeError, httpx.HTTPError, httpx.InvalidURL)  # all that a request raises
+# of gRPC's own libraries (tonic, then the others), which have no code for it in common
+_MESSAGE_TOO_LARGE = ("message length too large", "message larger than max")
+_TOO_LARGE = ("exceeds the maximum", "too large", "size limit", *_MESSAGE_TOO_LARGE)
 LARGE = "it alone is larger than Pinecone takes in one request"
-_QUOTA = ("quota", "reached the max", "monthly")
+_QUOTA = ("quota", "reached the max", "monthly", "read unit limit", "write unit limit")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 
 
 class Refused(ConnectorError):
@@ -39,41 +54,55 @@ class Refused(ConnectorError):
         return str(self.args[1])
 
 
+class TooLarge(Refused):
+    """A half of the request may do."""
+
+
 def translated(error: Exception, where: str) -> ConnectorError:
     """Return the error of a request; TransientError where the same request may succeed later."""
     said = message(error)
+    status = error.status_code if isinstance(error, ApiError) else None
     match error:
-        case RateLimitError():
-            if any(word in said.lower() for word in _QUOTA):
-                return ConnectorError(f"{where}: {said}; raise the project's quota, or wait until it begins anew")
+        case _ if _is_too_large(error, status):
+            return TooLarge(f"{where}: {said}", LARGE)
+        case ApiError() if status == 429 and _is_quota(said):
+            return ConnectorError(f"{where}: {said}; raise the project's quota, or wait until it begins anew")
+        case ApiError() if status == 429:
             return TransientError(f"{where}: Pinecone asks for fewer requests: {said}")
-        case PayloadTooLargeError():
-            return Refused(f"{where}: {said}", LARGE)
         case UnauthorizedError():
             return ConnectorError(
-                f"{where}: Pinecone does not take the `api_key`: {said}; check it in the spec's environment"
+                f"{where}: Pinecone does not know the `api_key`: {said}; is it a key of this project?"
             )
+        case ForbiddenError() if _is_quota(said):
+            return ConnectorError(f"{where}: {said}; raise the project's quota, or delete what is not needed")
         case ForbiddenError():
-            way = "check the rights of the `api_key`, the project's quotas and `deletion_protection`"
-            return ConnectorError(f"{where}: Pinecone refuses it: {said}; {way}")
+            return ConnectorError(
+                f"{where}: Pinecone forbids it: {said}; the role of the `api_key` must allow it (Pinecone's page"
+                ' "Manage API keys")'
+            )
         case NotFoundError():
             return CollectionNotFound(f"{where}: it is not there (any more); run `vecmig plan` to see what is")
-        case ApiError() if error.status_code >= 500 or error.status_code in (408, 409):
-            return TransientError(f"{where}: {said}")
-        case ApiError() if error.status_code in (400, 414) and any(word in said.lower() for word in _TOO_LARGE):
-            return Refused(f"{where}: {said}", LARGE)
-        case ApiError() if error.status_code in (400, 422):
+        case ApiError() if status in (400, 422):
             code = error.error_code or "bad request"
-            return Refused(f"{where}: Pinecone refuses it: {said}", f"Pinecone refuses it ({error.status_code} {code})")
+            return Refused(
+                f"{where}: Pinecone refuses it: {_QUOTED.sub('…', said)}", f"Pinecone refuses it ({status} {code})"
+            )
+        case ApiError() if status in (408, 409) or ((status or 0) >= 500 and status != 501):
+            return TransientError(f"{where}: Pinecone failed: {said} ({status})")
         case ApiError():
-            return ConnectorError(f"{where}: Pinecone refuses it: {said}")
-        case PineconeTimeoutError() | PineconeConnectionError() | httpx.TransportError():
+            return ConnectorError(f"{where}: Pinecone refuses it: {said} ({status})")
+        case PineconeTimeoutError():
+            return TransientError(f"{where}: no answer in time: {said}")
+        case PineconeConnectionError() | httpx.HTTPError():
             return TransientError(f"{where}: the connection failed: {said}")
         case ResponseParsingError():
             return TransientError(f"{where}: the answer cannot be read: {said}")
-        case PineconeError() if any(word in said.lower() for word in ("aborted", "unavailable")):
-            return TransientError(f"{where}: {said}")
-    return ConnectorError(f"{where}: {said}")
+        case PineconeValueError() | PineconeTypeError():
+            return Refused(f"{where}: Pinecone's SDK refuses it: {_QUOTED.sub('…', said)}", "Pinecone's SDK refuses it")
+        case IndexInitFailedError() | IndexTerminatedError():
+            return ConnectorError(f"{where}: {said}; delete the index in Pinecone, and run it again")
+    # a PineconeError that is nothing else may be ABORTED; and to try the others again only takes longer
+    return TransientError(f"{where}: {said}")
 
 
 def message(error: Exception) -> str:
@@ -82,6 +111,32 @@ def message(error: Exception) -> str:
     return redact(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
 
 
+def asks_for_less(error: Exception) -> bool:
+    """Return whether requests come faster than Pinecone wants them, or than they are served."""
+    return isinstance(error, PineconeTimeoutError) or (
+        isinstance(error, ApiError) and error.status_code == 429 and not _is_quota(message(error))
+    )
+
+
 def retry_after_s(error: Exception) -> float | None:
-    """Return for how many seconds the service asks to be left alone, if it does."""
-    return error.retry_after if isinstance(error, RateLimitError) else None
+    """Return for how many seconds the service asks to be left alone, if it does. Over gRPC the SDK does not tell."""
+    if not isinstance(error, ApiError):
+        return None
+    try:
+        return max(0.0, float((error.headers or {})["retry-after"]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _is_too_large(error: Exception, status: int | None) -> bool:
+    said = str(error).lower()
+    return (
+        isinstance(error, PayloadTooLargeError | httpx.InvalidURL)
+        or status == 414
+        or (status == 400 and any(words in said for words in _TOO_LARGE))
+        or (isinstance(error, PineconeError) and any(words in said for words in _MESSAGE_TOO_LARGE))
+    )
+
+
+def _is_quota(said: str) -> bool:
+    return any(words in said.lower() for words in _QUOTA)

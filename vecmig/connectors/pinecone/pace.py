@@ -1,17 +1,22 @@
 """How fast one kind of request may go, found out from the service's answers, and shared by all workers.
 
-Additive increase, multiplicative decrease: there is no limit until the service says 429; then half the rate of the last
-seconds, which grows again while it is content.
+Additive increase, multiplicative decrease: there is no limit until the service says 429; then a part of the rate of the
+last seconds, which grows again while it is content.
 """
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
+from vecmig.errors import TransientError
+
 WINDOW_S = 2.0
+AGAIN_S = 1.0  # those that were under way when the rate fell do not make it fall once more
+DECREASE = 0.7
 GROWTH = 0.1  # of the rate, each second without a refusal
-LEAST_PER_S = 1.0
+LEAST_PER_S, MOST_PER_S = 1.0, 10_000
 
 _paces: dict[tuple[str, str], "Pace"] = {}  # by host and kind of request: connections to one index share its limits
 _lock = Lock()
@@ -24,41 +29,59 @@ class Pace:
     per_s: float | None = None  # None: no limit is known
     _sent: deque[float] = field(default_factory=deque)  # times of the last seconds
     _free_at: float = 0.0
-    _changed_at: float = 0.0
+    _paused_until: float = 0.0
+    _refused_at: float = -math.inf
+    _grown_at: float = 0.0
     _lock: Lock = field(default_factory=Lock)
 
-    def take(self) -> None:
-        """Wait until one more request is within the rate."""
-        with self._lock:
+    def take(self, patience_s: float, what: str) -> None:
+        """Wait until one more request is within the rate. Raises TransientError at once where that takes too long."""
+        end = time.monotonic() + patience_s
+        while True:
             now = time.monotonic()
-            self._grow(now)
-            at = max(now, self._free_at)
-            if self.per_s is not None:
-                self._free_at = at + 1 / self.per_s
-            self._sent.append(at)
-            while self._sent[0] < now - WINDOW_S:
-                self._sent.popleft()
-        if at > now:
-            time.sleep(at - now)
+            at = self._reserve(now, end)
+            if at > end:
+                raise TransientError(
+                    f"{what}: Pinecone asks for fewer requests, the next one in {at - now:,.0f} s; with fewer"
+                    " `execution.workers` there would be fewer"
+                )
+            if at > now:
+                time.sleep(at - now)
+            if self._paused_until <= max(now, at):  # else one was refused meanwhile
+                return
 
     def refused(self, retry_after_s: float | None) -> None:
         """Slow down after a 429; those that were sent at the same time count once."""
         with self._lock:
             now = time.monotonic()
-            pause = now + (retry_after_s or 0.0)
-            if now - self._changed_at > WINDOW_S / 2 or self.per_s is None:
+            self._paused_until = max(self._paused_until, now + (retry_after_s or 0.0))
+            if now - self._refused_at > AGAIN_S:
                 # what was sent in the window, refused ones and all, was too much
                 reached = sum(at <= now for at in self._sent) / WINDOW_S
                 limit = reached if self.per_s is None else min(self.per_s, reached)
-                self.per_s = max(LEAST_PER_S, limit / 2)
-                self._changed_at = max(now, pause)
-            self._free_at = max(self._free_at, pause)
+                self.per_s = max(LEAST_PER_S, DECREASE * limit)
+                self._refused_at = now
+            self._grown_at = max(now, self._paused_until)
+
+    def _reserve(self, now: float, end: float) -> float:
+        """Return when the next request may be sent, and take that place if it is not after `end`."""
+        with self._lock:
+            self._grow(now)
+            at = max(now, self._free_at, self._paused_until)
+            if at > end:
+                return at
+            if self.per_s is not None:
+                self._free_at = at + 1 / self.per_s
+            self._sent.append(at)
+            while self._sent[0] < now - WINDOW_S:
+                self._sent.popleft()
+            return at
 
     def _grow(self, now: float) -> None:
-        if self.per_s is not None and now > self._changed_at:
-            self.per_s *= 1 + GROWTH * min(now - self._changed_at, 1.0)
-            self._changed_at = now
-            if self.per_s > 10_000:
+        if self.per_s is not None and now > self._grown_at:
+            self.per_s *= 1 + GROWTH * min(now - self._grown_at, 1.0)
+            self._grown_at = now
+            if self.per_s > MOST_PER_S:
                 self.per_s = None
 
 

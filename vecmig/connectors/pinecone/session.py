@@ -1,15 +1,15 @@
 """The SDK's clients: one for the control plane, one for an index's data."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from pinecone import Index, Pinecone, PineconeError, RetryConfig
+from pinecone import Index, Pinecone, RetryConfig
 from pinecone.grpc import GrpcIndex
 
-from vecmig.connectors.pinecone.errors import translated
+from vecmig.connectors.pinecone.errors import ERRORS, translated
 from vecmig.connectors.pinecone.options import PineconeOptions
 
-TIMEOUT_S = 60.0  # of one request: a fetch of 250 large records takes a while on a slow line
+TIMEOUT_S = 20.0  # of one request: the SDK's own for gRPC; over REST, of each piece of the answer
 CONNECT_S = 10.0
 ONCE = RetryConfig(max_retries=0)  # `calls` tries again, at the pace that all workers share
 
@@ -29,12 +29,22 @@ def data_plane(options: PineconeOptions, host: str, grpc: bool) -> Index | GrpcI
             return GrpcIndex(
                 host=host, api_key=key, secure=secure, timeout=TIMEOUT_S, connect_timeout=CONNECT_S, retry_config=ONCE
             )
-        return Index(host=host, api_key=key, timeout=TIMEOUT_S)
+        return _once(Index(host=host, api_key=key, timeout=TIMEOUT_S))
+
+
+def _once(client: Index) -> Index:
+    """Return a client that tries nothing again: after a 429 it would sleep for minutes, where nobody can stop it.
+
+    The SDK takes a RetryConfig for all its clients but this one (10.2).
+    """
+    with suppress(AttributeError):  # another version may keep it elsewhere: then it tries again
+        client._http._client._transport._config = ONCE  # type: ignore[attr-defined]
+    return client
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except PineconeError as error:
+    except ERRORS as error:
         raise translated(error, "pinecone") from error
