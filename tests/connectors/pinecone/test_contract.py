@@ -39,3 +39,7 @@ class TestVectorsOverGrpc(PineconeContract): ...
 
 class TestVectorsOverRest(PineconeContract):
     given: ClassVar[dict[str, Any]] = {"transport": "rest"}
+
+
+class TestDocuments(PineconeContract):
+    given: ClassVar[dict[str, Any]] = {"kind": "documents"}

@@ -1,41 +1,43 @@
 """The control plane: an index as it is, made, and removed."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
+from msgspec import structs
 from pinecone import ConflictError, NotFoundError, Pinecone
 from pinecone.models.indexes.deployment import PodDeployment
 from pinecone.models.indexes.index import IndexModel
-from pinecone.models.indexes.schema import DenseVectorField, SemanticTextField, SparseVectorField
 
-from vecmig.connectors.pinecone import tags
+from vecmig.connectors.pinecone import schema, tags
 from vecmig.connectors.pinecone.calls import Calls
+from vecmig.connectors.pinecone.fields import DENSE, SPARSE, Kind, fields_of, kind_of, names_of
 from vecmig.connectors.pinecone.limits import METRICS
-from vecmig.connectors.pinecone.options import Kind, PineconeOptions
+from vecmig.connectors.pinecone.options import PineconeOptions
 from vecmig.errors import CollectionConflict, ConnectorError, UnsupportedError
 from vecmig.model.collection import Collection, VectorField
 
-DENSE, SPARSE = "_values", "_sparse_values"  # the fields of a vector index
 READY_S = 300
-_METRICS = {theirs: ours for ours, theirs in METRICS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """One index. `fields`: names of its vector fields, and of the vectors that they are."""
+    """One index. `fields`: its vector fields, and the vectors that they hold; its collection's vectors in this order."""
 
     host: str
     kind: Kind
     collection: Collection
-    fields: Mapping[str, str]
+    fields: Mapping[str, VectorField]
     deletion_protected: bool
     made_by_vecmig: bool
+    is_doubtful: bool  # only its answers can say whether it is a vector index indeed
+    is_integrated: bool  # it embeds text by itself, and its schema does not say the vectors' dimensions
 
-    def field_of(self, vector: VectorField) -> str:
-        """Return the field that holds a vector."""
-        return next(field for field, name in self.fields.items() if name == vector.name)
+    def with_fields(self, fields: Mapping[str, VectorField]) -> "Index":
+        """Return it with other vector fields than the control plane knows."""
+        collection = structs.replace(self.collection, vectors=tuple(fields.values()))
+        return dataclasses.replace(self, collection=collection, fields=fields)
 
 
 def find(control: Pinecone, calls: Calls, name: str) -> Index | None:
@@ -60,22 +62,19 @@ def find(control: Pinecone, calls: Calls, name: str) -> Index | None:
 
 def create(control: Pinecone, calls: Calls, options: PineconeOptions, declared: Collection) -> None:
     """Create the index; nothing where one is there by then."""
-    kind = kind_of(options, declared)
-    fields = field_names(declared, kind)
-    by_name = {name: field for field, name in fields.items()}
-    hybrid = kind == "vectors" and len(declared.vectors) > 1  # its sparse values need no field
-    schema = {
-        by_name[vector.name]: _field(vector) for vector in declared.vectors if not (hybrid and vector.kind == "sparse")
-    }
+    kind = kind_of(options.kind, declared)
+    fields = fields_of(declared, kind)
+    hybrid = kind == "vectors" and len(fields) > 1  # its sparse values need no field
+    made = {name: _field(vector) for name, vector in fields.items() if not (hybrid and vector.kind == "sparse")}
 
     def request() -> object:
         try:
             return control.indexes.create(
                 name=declared.name,
-                schema={"fields": schema},
+                schema={"fields": made},
                 deployment={"deployment_type": "managed", "cloud": options.cloud, "region": options.region},
                 deletion_protection="enabled" if options.deletion_protection else "disabled",
-                tags=tags.written(declared, fields),
+                tags=tags.written(declared, names_of(fields)),
                 timeout=READY_S,
             )
         except ConflictError:
@@ -92,6 +91,11 @@ def drop(control: Pinecone, calls: Calls, name: str, index: Index) -> None:
         raise CollectionConflict(
             f"index {name!r} is protected from being deleted: take `deletion_protection` off in Pinecone first"
         )
+    remove(control, calls, name)
+
+
+def remove(control: Pinecone, calls: Calls, name: str) -> None:
+    """Delete an index, whoever made it."""
 
     def request() -> None:
         try:
@@ -102,71 +106,52 @@ def drop(control: Pinecone, calls: Calls, name: str, index: Index) -> None:
     calls.send("delete index", request)
 
 
-def kind_of(options: PineconeOptions, declared: Collection) -> Kind:
-    """Return the data model of a new index: the newer one only where the older has no place for both vectors."""
-    return options.kind or ("documents" if len(declared.vectors) > 1 else "vectors")
-
-
-def field_names(declared: Collection, kind: Kind) -> dict[str, str]:
-    """Return the fields of a new index, and the names of the vectors that they hold."""
-    names = {}
-    for vector in declared.vectors:
-        sparse = vector.kind == "sparse"
-        if kind == "vectors":
-            names[SPARSE if sparse else DENSE] = vector.name
-        else:
-            names[vector.name or ("sparse" if sparse else "embedding")] = vector.name
-    return names
+def may_be_hybrid(index: Index) -> bool:
+    """Return whether only its records can say if there are sparse values: nobody noted it."""
+    return (
+        index.kind == "vectors"
+        and not index.made_by_vecmig
+        and [vector.metric for vector in index.fields.values()] == ["dot"]
+        and DENSE in index.fields
+    )
 
 
 def with_sparse(index: Index) -> Index:
     """Return a foreign dotproduct index as one whose records have sparse values, too."""
-    sparse = VectorField("sparse", 0, "dot", "sparse")
-    collection = replace(index.collection, vectors=(*index.collection.vectors, sparse))
-    return Index(
-        index.host, index.kind, collection, {**index.fields, SPARSE: sparse.name}, index.deletion_protected, False
-    )
+    return index.with_fields({**index.fields, SPARSE: VectorField("sparse", 0, "dot", "sparse")})
 
 
-def may_be_hybrid(index: Index) -> bool:
-    """Return whether only its records can say if there are sparse values: nobody noted it."""
-    vectors = index.collection.vectors
-    return (
-        index.kind == "vectors"
-        and not index.made_by_vecmig
-        and [v.metric for v in vectors if v.kind != "sparse"] == ["dot"]
-    )
+def with_dimensions(index: Index, dimensions: int | None) -> Index:
+    """Return an index that embeds by itself with the dimensions that its data plane says; None: its vectors are sparse."""
+    if not dimensions:
+        return index.with_fields({SPARSE: VectorField("", 0, "dot", "sparse")})
+    return index.with_fields({DENSE: structs.replace(index.fields[DENSE], dimensions=dimensions)})
 
 
 def _index(model: IndexModel, host: str) -> Index:
-    noted = tags.read(model.tags or {})
-    found: dict[str, tuple[int, str, bool]] = {}  # dimensions, metric, whether it is sparse
-    for name, field in model.schema.fields.items():
-        match field:
-            case DenseVectorField(dimension=dimension, metric=metric):
-                found[name] = (dimension, metric, False)
-            case SparseVectorField():
-                found[name] = (0, "dotproduct", True)
-            case SemanticTextField():
-                raise UnsupportedError(
-                    f"index {model.name!r} embeds text by itself (field `{name}`), and does not say its dimensions"
-                    " to the SDK: convert it to a document index in Pinecone, and name that one"
-                )
-    kind: Kind = "vectors" if found.keys() <= {DENSE, SPARSE} else "documents"
-    if noted.vectors is not None:
-        fields = noted.vectors
-        if SPARSE in fields and SPARSE not in found:
-            found[SPARSE] = (0, "dotproduct", True)
-    else:
-        fields = {name: "" if len(found) == 1 else name for name in found}
-    vectors = tuple(
-        VectorField(fields[name], dimension, _METRICS[metric], "sparse" if sparse else "float32")
-        for name, (dimension, metric, sparse) in found.items()
-        if name in fields
+    try:
+        noted = tags.read(model.tags or {})
+    except ValueError as error:
+        raise ConnectorError(
+            f"the tags of index {model.name!r} that begin with `vecmig-` were changed, so nothing says which vector is"
+            f" which ({error}): remove them, and it is read as an index that others made"
+        ) from error
+    fields = schema.vectors_of(model.name, model.schema, noted.vectors)
+    semantic = schema.semantic_field(model.schema)
+    kind = schema.kind_of(model.schema)
+    typed = schema.typed_fields(model.schema) if noted.vectors is None else noted.fields
+    embedder = noted.model or (semantic.model if semantic else None)
+    collection = Collection(model.name, tuple(fields.values()), typed, noted.mark, embedder)
+    return Index(
+        host,
+        kind,
+        collection,
+        fields,
+        deletion_protected=model.deletion_protection == "enabled",
+        made_by_vecmig=noted.vectors is not None,
+        is_doubtful=kind == "vectors" and not model.schema.fields.keys() <= {DENSE, SPARSE},
+        is_integrated=semantic is not None,
     )
-    collection = Collection(model.name, vectors, noted.fields, noted.mark, noted.model)
-    protected = model.deletion_protection == "enabled"
-    return Index(host, kind, collection, fields, protected, noted.vectors is not None)
 
 
 def _field(vector: VectorField) -> dict[str, Any]:

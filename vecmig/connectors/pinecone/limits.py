@@ -4,11 +4,11 @@ The limits are those of Pinecone's pages "Database limits" and "Indexing overvie
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from msgspec.structs import replace
 
-from vecmig.connectors.pinecone import tags
+from vecmig.connectors.pinecone import fields, tags
+from vecmig.connectors.pinecone.fields import Kind
 from vecmig.model.collection import Collection, Metric, VectorField
 
 METRICS: dict[Metric, str] = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
@@ -22,6 +22,8 @@ MAX_REQUEST_BYTES = 2_000_000  # of one upsert
 MAX_LISTED = 100  # ids a page
 MAX_URL_BYTES = 32_000  # REST puts the ids of a fetch into the address; twice as much is refused
 MAX_FOUND = 10_000  # top_k of a query
+MAX_FETCHED_BYTES = 4 << 20  # vecmig's own: of one answer over REST
+METADATA_BYTES = 1_000  # of a record, assumed for the size of a page or of an answer
 
 
 def complete(declared: Collection) -> Collection:
@@ -35,12 +37,18 @@ def complete(declared: Collection) -> Collection:
     return replace(declared, vectors=tuple(map(completed, declared.vectors)))
 
 
-def refusals(declared: Collection, kind: Literal["vectors", "documents"] | None) -> Sequence[str]:
+def refusals(declared: Collection, kind: Kind | None) -> Sequence[str]:
     """Return why Pinecone cannot hold `declared`, which is complete, each with the ways out."""
-    return [*_of_shape(declared, kind), *_of_vectors(declared), *_of_fields(declared)]
+    made = fields.kind_of(kind, declared)
+    return [
+        *_of_shape(declared, kind),
+        *_of_vectors(declared),
+        *fields.problems(declared, made),
+        *_of_fields(declared, made),
+    ]
 
 
-def _of_shape(declared: Collection, kind: str | None) -> Iterator[str]:
+def _of_shape(declared: Collection, kind: Kind | None) -> Iterator[str]:
     dense = [vector for vector in declared.vectors if vector.kind != "sparse"]
     sparse = [vector for vector in declared.vectors if vector.kind == "sparse"]
     if len(dense) > 1 or len(sparse) > 1:
@@ -67,7 +75,7 @@ def _of_vectors(declared: Collection) -> Iterator[str]:
             yield f"{what} has {vector.dimensions:,} dimensions, an index at most {MAX_DIMENSIONS:,}: embed with fewer"
 
 
-def _of_fields(declared: Collection) -> Iterator[str]:
+def _of_fields(declared: Collection, kind: Kind) -> Iterator[str]:
     for field in declared.fields:
         if field.search:
             yield (
@@ -75,6 +83,6 @@ def _of_fields(declared: Collection) -> Iterator[str]:
                 " `search` out"
             )
     try:
-        tags.written(declared)
+        tags.written(declared, fields.names_of(fields.fields_of(declared, kind)))
     except ValueError as error:
         yield str(error)

@@ -46,14 +46,17 @@ def written(collection: Collection, slots: Mapping[str, str] | None = None) -> d
 
 
 def read(tags: Mapping[str, str]) -> Noted:
-    """Return what vecmig noted; nothing where others made the index."""
+    """Return what vecmig noted; nothing where others made the index. Raises ValueError where it was changed."""
     fields, vectors = _joined(tags, "vecmig-fields"), _joined(tags, "vecmig-vectors")
-    return Noted(
-        _joined(tags, "vecmig"),
-        _joined(tags, "vecmig-model"),
-        tuple(map(_unpacked, msgspec.json.decode(fields, type=list[list[str]]))) if fields else (),
-        msgspec.json.decode(vectors, type=dict[str, str]) if vectors else None,
-    )
+    try:
+        return Noted(
+            _joined(tags, "vecmig"),
+            _joined(tags, "vecmig-model"),
+            tuple(map(_unpacked, msgspec.json.decode(fields, type=list[list[str]]))) if fields else (),
+            msgspec.json.decode(vectors, type=dict[str, str]) if vectors else None,
+        )
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _packed(field: Field) -> list[str]:

@@ -31,6 +31,10 @@ class VectorsApi:
         found = self._client.describe_index_stats().namespaces
         return {plain(name): each.vector_count for name, each in found.items() if each.vector_count}
 
+    def dimensions(self) -> int | None:
+        """Return those of the dense vectors; None where there are none."""
+        return self._client.describe_index_stats().dimension or None
+
     def list(self, namespace: str, prefix: str, token: str | None) -> Listed:
         page = self._client.list_paginated(
             namespace=namespace, prefix=prefix or None, limit=MAX_LISTED, pagination_token=token
