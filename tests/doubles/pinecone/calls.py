@@ -1,5 +1,6 @@
 """A call on its way through the double, and the record that is kept of it."""
 
+import math
 from dataclasses import dataclass
 
 from tests.doubles.pinecone.limits import Limits
@@ -29,6 +30,11 @@ class Call:
     written_lsn: int | None = None
     indexed_lsn: int | None = None
     status: int = 200
+
+    @property
+    def whole_read_units(self) -> int:
+        """As a client is told, which reads an integer. The exact units are kept in the double's requests."""
+        return max(1, math.ceil(self.read_units))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def fetch(body: Json) -> Work:
         shown: Json = {
             "documents": {record.id: _document(index, record, fields) for record in found},
             "namespace": call.namespace,
-            "usage": {"read_units": round(call.read_units)},
+            "usage": {"read_units": call.whole_read_units},
         }
         return shown | _pagination(token)
 
@@ -58,7 +58,7 @@ def listing(body: Json) -> Work:
         shown: Json = {
             "documents": [{"_id": id} for id in ids],
             "namespace": call.namespace,
-            "usage": {"read_units": round(call.read_units)},
+            "usage": {"read_units": call.whole_read_units},
         }
         return shown | _pagination(token)
 
@@ -83,7 +83,7 @@ def search(body: Json) -> Work:
         return {
             "matches": [{**_document(index, found, fields), "_score": score} for found, score in hits],
             "namespace": call.namespace,
-            "usage": {"read_units": max(1, round(call.read_units + 0.499))},
+            "usage": {"read_units": call.whole_read_units},
         }
 
     return work

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class Code(Enum):
-    """A gRPC status: its number, its HTTP status, and its text in gRPC (where it has another one, its name says)."""
+    """A gRPC status, with its number and the HTTP status that says the same."""
 
     INVALID_ARGUMENT = (3, 400)
     DEADLINE_EXCEEDED = (4, 504)

@@ -34,7 +34,7 @@ class Asked:
 def answer(gate: Gate, index: Index, request: HttpRequest) -> HttpAnswer:
     """Serve one request to the host of this index."""
     try:
-        asked = _understand(request, gate)
+        asked = _understand(request)
     except Refused as refused:
         asked = Asked("unknown", _refuse(refused))
     call = Call(
@@ -90,7 +90,7 @@ def _refuse(refused: Refused) -> Work:
     return work
 
 
-def _understand(request: HttpRequest, gate: Gate) -> Asked:
+def _understand(request: HttpRequest) -> Asked:
     parts = [unquote(part) for part in request.path.strip("/").split("/")]
     query = parse_qs(request.query, keep_blank_values=True)
     body = _json(request.body)
@@ -157,9 +157,9 @@ def _fetch_by_metadata(body: Json) -> Work:
 def _list(query: dict[str, list[str]]) -> Work:
     def work(index: Index, call: Call) -> Json:
         ids, token = vectors.list_ids(
-            index, call, _one(query, "prefix") or "", whole(_one(query, "limit")), _one(query, "paginationToken")
+            index, call, _one(query, "prefix") or "", _whole(_one(query, "limit")), _one(query, "paginationToken")
         )
-        shown: Json = {"vectors": [{"id": id} for id in ids], "namespace": call.namespace, "usage": usage(call)}
+        shown: Json = {"vectors": [{"id": id} for id in ids], "namespace": call.namespace, "usage": _usage(call)}
         return shown | _pagination(token)
 
     return work
@@ -177,7 +177,7 @@ def _query(body: Json) -> Work:
             {"score": score, **_record(found, bool(body.get("includeValues")), bool(body.get("includeMetadata")))}
             for found, score in vectors.query(index, call, asked)
         ]
-        return {"results": [], "matches": matches, "namespace": call.namespace, "usage": usage(call)}
+        return {"results": [], "matches": matches, "namespace": call.namespace, "usage": _usage(call)}
 
     return work
 
@@ -231,16 +231,11 @@ _POSTS: dict[str, Callable[[Json], Work]] = {
 }
 
 
-def usage(call: Call) -> Json:
-    """As answered: whole units, since a client reads an integer. The exact ones are in the double's requests."""
-    return {"readUnits": whole_units(call)}
+def _usage(call: Call) -> Json:
+    return {"readUnits": call.whole_read_units}
 
 
-def whole_units(call: Call) -> int:
-    return max(1, round(call.read_units + 0.499))
-
-
-def whole(text: str | None) -> int | None:
+def _whole(text: str | None) -> int | None:
     """An integer of the query string. Raises Refused for anything else."""
     if text is None:
         return None
@@ -253,7 +248,7 @@ def _records(found: list[Record], call: Call) -> Json:
     return {
         "vectors": {record.id: _record(record, True, True) for record in found},
         "namespace": call.namespace,
-        "usage": usage(call),
+        "usage": _usage(call),
     }
 
 

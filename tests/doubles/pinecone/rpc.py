@@ -13,7 +13,6 @@ from tests.doubles.pinecone.checks import check_namespace, record
 from tests.doubles.pinecone.errors import Code, Dropped, Refused
 from tests.doubles.pinecone.gate import Gate
 from tests.doubles.pinecone.messages import MESSAGES, floats, json_of, pairs, show
-from tests.doubles.pinecone.rest import whole_units
 from tests.doubles.pinecone.store import Index, Record
 
 Work = Callable[[Index, Call, Any, Any], None]
@@ -142,7 +141,7 @@ def _list(index: Index, call: Call, asked: Any, answer: Any) -> None:
     if token:
         answer.pagination.next = token
     answer.namespace = call.namespace
-    answer.usage.read_units = whole_units(call)
+    answer.usage.read_units = call.whole_read_units
 
 
 def _query(index: Index, call: Call, asked: Any, answer: Any) -> None:
@@ -154,7 +153,7 @@ def _query(index: Index, call: Call, asked: Any, answer: Any) -> None:
         match.score = score
         show(found, match, asked.include_values, asked.include_metadata)
     answer.namespace = call.namespace
-    answer.usage.read_units = whole_units(call)
+    answer.usage.read_units = call.whole_read_units
 
 
 def _delete(index: Index, call: Call, asked: Any, answer: Any) -> None:
@@ -215,7 +214,7 @@ def _show_all(found: list[Record], call: Call, answer: Any) -> None:
     for item in found:
         show(item, answer.vectors[item.id])
     answer.namespace = call.namespace
-    answer.usage.read_units = whole_units(call)
+    answer.usage.read_units = call.whole_read_units
 
 
 def _limit(asked: Any) -> int | None:

@@ -45,6 +45,8 @@ class Lag:
 
     seconds: float = 0
     reads: int = 0
+    counts: float = 0
+    """Seconds more until the stats count it."""
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class _Write:
     lsn: int
     due: float
     reads: int
+    counts: float
 
 
 class Namespace:
@@ -65,12 +68,14 @@ class Namespace:
         self.bytes = 0
         self.indexed_lsn = 0
         self._waiting: deque[_Write] = deque()
+        self._counts: deque[tuple[float, int]] = deque([(0.0, 0)])
+        """Since when so many records are counted."""
         self._order: list[str] | None = None
         self._matrix: tuple[list[str], Vector] | None = None
 
     def write(self, changes: dict[str, Record | None], lag: Lag, lsn: int) -> None:
         """Store these records, or delete those that are None."""
-        self._waiting.append(_Write(changes, lsn, time.monotonic() + lag.seconds, lag.reads))
+        self._waiting.append(_Write(changes, lsn, time.monotonic() + lag.seconds, lag.reads, lag.counts))
         self.settle()
 
     def settle(self, *, reading: bool = False) -> None:
@@ -81,6 +86,12 @@ class Namespace:
         if reading:
             for write in self._waiting:
                 write.reads -= 1
+
+    def counted(self) -> int:
+        """The number of records that the stats show."""
+        while len(self._counts) > 1 and self._counts[1][0] <= time.monotonic():
+            self._counts.popleft()
+        return self._counts[0][1]
 
     def latest(self, id: str) -> Record | None:
         """The record as last written, visible or not."""
@@ -131,6 +142,9 @@ class Namespace:
                 self._order = None
         self._matrix = None
         self.indexed_lsn = write.lsn
+        self._counts.append((time.monotonic() + write.counts, len(self.records)))
+        if not write.counts:
+            self._counts = deque([self._counts[-1]])
 
 
 @dataclass
@@ -157,7 +171,11 @@ class Index:
 
     @property
     def is_document_index(self) -> bool:
-        return not set(self.fields) <= RESERVED_FIELDS
+        """Whether a field is declared that an older index has not: those have metadata without a type, or one text."""
+        return any(
+            name not in RESERVED_FIELDS and field.get("type", "semantic_text") != "semantic_text"
+            for name, field in self.fields.items()
+        )
 
     @property
     def is_pod(self) -> bool:
@@ -165,7 +183,7 @@ class Index:
 
     @property
     def dense_field(self) -> str | None:
-        return self._field("dense_vector")
+        return self._field("dense_vector") or self._field("semantic_text")
 
     @property
     def sparse_field(self) -> str | None:

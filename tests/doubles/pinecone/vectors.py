@@ -153,7 +153,11 @@ def stats(index: Index, call: Call, filter: Json | None) -> dict[str, int]:
     if filter and not index.is_pod:
         raise Refused("Serverless and Starter indexes do not support describing index stats with metadata filtering")
     with index.lock:
-        counts = {name: _count(namespace, filter) for name, namespace in index.visible().items()}
+        counts = {
+            name: count
+            for name, namespace in index.visible().items()
+            if (count := _count(namespace, filter)) or filter or namespace.kept
+        }
     call.records = sum(counts.values())
     return counts
 
@@ -281,7 +285,7 @@ def check_write(index: Index) -> None:
 
 def _count(namespace: Namespace, filter: Json | None) -> int:
     if not filter:
-        return len(namespace.records)
+        return namespace.counted()
     is_match = filters.compile(filter)
     return sum(is_match(record.metadata or {}) for record in namespace.records.values())
 
