@@ -4,8 +4,10 @@ from msgspec.structs import replace
 
 from vecmig.model.collection import Collection, Index, VectorField
 from vecmig.model.plan import (
+    Bounds,
     BuildIndex,
     Conversion,
+    Cost,
     CreateCollection,
     Estimate,
     Fidelity,
@@ -15,6 +17,7 @@ from vecmig.model.plan import (
     Partition,
     Plan,
     ReconcileRecords,
+    exactly,
 )
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, Interval, RecordsCheck, Report, SearchCheck
@@ -87,6 +90,21 @@ RECONCILE = replace(
     unchecked=("writes to the source after this plan", "how many records differ (`--data` counts them)"),
     estimate=Estimate(20_000, None, 9_800_000, None, 3.2, None, ""),
 )
+READS = Cost(
+    "Pinecone",
+    "reads",
+    "RU",
+    exactly(275_000),
+    Bounds(4.4, 7.425),
+    "Standard, 2026-06-09, example.org",
+    {"de": exactly(120_000), "en": exactly(155_000)},
+    ("copy", "proof"),
+    side="source",
+    store="pinecone support-kb",
+    basis="6,312 bytes a record, the mean of 2,000 sampled; copy reads once, proof reads once",
+)
+EGRESS = Cost("Pinecone", "egress", "GB", exactly(12), side="source", store="pinecone support-kb")
+METERED = replace(MIGRATION, estimate=replace(MIGRATION.estimate, costs=(READS, EGRESS)))
 
 REPORT = Report(
     name="quickstart",

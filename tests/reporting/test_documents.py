@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
-from tests.reporting.examples import FAILED, HOSTILE, MIGRATION, PLAN, RECONCILE, REPORT, UNCHANGED, UNDECIDED
+from tests.reporting.examples import FAILED, HOSTILE, METERED, MIGRATION, PLAN, RECONCILE, REPORT, UNCHANGED, UNDECIDED
 from vecmig.errors import PluginError
 from vecmig.model.plan import Plan
 from vecmig.model.record import Key
@@ -53,6 +53,7 @@ BAD_REPORT = replace(
     [
         ("plan", plan_json(PLAN)),
         ("plan", plan_json(replace(PLAN, migrations=(RECONCILE, UNCHANGED)))),
+        ("plan", plan_json(replace(PLAN, migrations=(METERED,), max_usd=50))),
         ("report", report_json(FAILED)),
         ("reports", reports_json([REPORT, UNDECIDED])),
         ("outcome", outcome_json(outcome_of(PLAN, STATE).after(REPORT))),
