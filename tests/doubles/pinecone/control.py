@@ -28,7 +28,7 @@ def answer(gate: Gate, request: HttpRequest) -> HttpAnswer:
 
     def create(call: Call) -> Json:
         call.status = 201
-        body = _json(request.body)
+        body = request.json()
         if version < FIRST_SCHEMA_VERSION:
             body = parts_of_old_request(body)
         return show(_create(gate.store, body))
@@ -41,7 +41,7 @@ def answer(gate: Gate, request: HttpRequest) -> HttpAnswer:
 
     def configure(call: Call) -> Json:
         call.status = 202
-        return show(_configure(gate.store, call.index, _json(request.body)))
+        return show(_configure(gate.store, call.index, request.json()))
 
     def delete(call: Call) -> Json:
         call.status = 202
@@ -82,16 +82,6 @@ def _error(refused: Refused) -> HttpAnswer:
         headers["retry-after"] = f"{refused.retry_after_s:g}"
     error = {"code": refused.name, "message": refused.message}
     return HttpAnswer(refused.http, orjson.dumps({"error": error, "status": refused.http}), headers)
-
-
-def _json(body: bytes) -> Json:
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(f"Invalid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise Refused("Request body must be an object")
-    return content
 
 
 def _create(store: Store, body: Json) -> Index:

@@ -12,7 +12,10 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-LONGEST_HEADER = 256 * 1024
+import orjson
+
+from tests.doubles.pinecone.errors import Refused
+from tests.doubles.pinecone.store import Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,16 @@ class HttpRequest:
     query: str
     headers: Message
     body: bytes
+
+    def json(self) -> Json:
+        """The body, which is an object; an empty one where there is none. Raises Refused for anything else."""
+        try:
+            content = orjson.loads(self.body or b"{}")
+        except orjson.JSONDecodeError as error:
+            raise Refused(f"Invalid JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise Refused("Request body must be an object")
+        return content
 
 
 @dataclass(frozen=True, slots=True)

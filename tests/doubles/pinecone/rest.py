@@ -93,7 +93,7 @@ def _refuse(refused: Refused) -> Work:
 def _understand(request: HttpRequest) -> Asked:
     parts = [unquote(part) for part in request.path.strip("/").split("/")]
     query = parse_qs(request.query, keep_blank_values=True)
-    body = _json(request.body)
+    body = request.json()
     match request.method, parts:
         case "GET", ["vectors", "fetch"]:
             return Asked("fetch", _fetch(query), _one(query, "namespace") or "")
@@ -272,18 +272,6 @@ def _values(item: Json) -> Any:
 def _sparse(item: Json, name: str = "sparseValues") -> Sparse | None:
     given = item.get(name)
     return sparse(given.get("indices"), given.get("values")) if isinstance(given, dict) else None
-
-
-def _json(body: bytes) -> Json:
-    if not body:
-        return {}
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Refused(f"Invalid JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise Refused("Request body must be an object")
-    return content
 
 
 def _list_of(body: Json, name: str) -> list[Any]:
