@@ -3,7 +3,8 @@
 The units are those of Pinecone's page "Understanding cost"
 (https://docs.pinecone.io/guides/manage-cost/understanding-cost): a query 1 RU for each GB of the namespace, at least
 0.25; a fetch 1 RU for 10 records, at least 1; a list 1 RU a request; an upsert 1 WU for each KB, at least 5 a request.
-By the examples there a KB has 1,000 bytes. What counting and waiting for one's own writes take is not counted.
+By the examples there a KB has 1,000 bytes. Not counted: what counting and waiting for one's own writes take (a few RU),
+and that fetches from a document index, cut by bytes, are no multiples of ten (some percent of the RU).
 """
 
 import math
