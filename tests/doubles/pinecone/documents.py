@@ -74,6 +74,7 @@ def search(body: Json) -> Work:
         if not isinstance(clauses, list) or len(clauses) != 1:
             raise Refused("score_by must be one clause: this double does not combine several")
         is_match = filters.compile(body["filter"]) if body.get("filter") else None
+        _check_filter(index, body.get("filter") or {})
         with index.lock:
             namespace = vectors.readable(index, call)
             hits = _rank(index, call, namespace, clauses[0], is_match, top_k)
@@ -137,6 +138,16 @@ def _check(index: Index, call: Call) -> None:
         raise Refused("namespace must not be empty")
     if not index.is_document_index:
         raise Refused("This index has no document schema, so requests must go through the vectors API.")
+
+
+def _check_filter(index: Index, filter: Json) -> None:
+    """Raises Refused for a comparison with what is searched: a vector, or text that is indexed for full-text search."""
+    for name, part in filter.items():
+        if name in ("$and", "$or"):
+            for each in part:
+                _check_filter(index, each)
+        elif index.fields.get(name, {}).keys() & {"full_text_search", "dimension"}:
+            raise Refused(f"Field '{name}' is a data field, which a filter cannot compare")
 
 
 def _documents(body: Json) -> list[Json]:

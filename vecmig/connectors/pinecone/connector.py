@@ -18,6 +18,7 @@ from vecmig.connectors.pinecone.session import control_plane as connected
 from vecmig.errors import CollectionConflict, CollectionNotFound, UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection
+from vecmig.model.filter import fields_of
 from vecmig.model.plan import Fingerprint, Partition
 from vecmig.model.state import Cursor
 from vecmig.protocols import Capabilities, Counts, Hits, IndexProgress, Search
@@ -68,6 +69,12 @@ class PineconeConnector:
         return read.fetch(self._reading(collection), keys)
 
     def search(self, collection: str, wanted: Search) -> list[Hits]:
+        fields = self._open(collection).index.collection.fields
+        texts = {each.name for each in fields if each.search}
+        if wanted.filter is not None and not wanted.exact and (found := fields_of(wanted.filter) & texts):
+            raise UnsupportedError(
+                f"`{min(found)}` is indexed for full-text search, and Pinecone filters by no such field: filter by another"
+            )
         return search.search(self._reading(collection), collection, wanted)
 
     def create(self, collection: Collection) -> None:
