@@ -8,9 +8,9 @@ ESCAPED = "vecmig:"
 def stored(id: str) -> str:
     """Return the id as Pinecone holds it: nearly always as it is; percent-encoded UTF-8 after a prefix where not.
 
-    Two ids never become one: what begins with the prefix by itself is written in that way, too.
+    Two ids never become one: an id that reads like one written so is written in that way, too.
     """
-    if id.isascii() and "\0" not in id and not id.startswith(ESCAPED):
+    if id.isascii() and "\0" not in id and original(id) == id:
         return id
     return ESCAPED + quote(id, safe="")
 

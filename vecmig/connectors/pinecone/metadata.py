@@ -49,7 +49,7 @@ class Encoding:
                     fields[name] = dumps(value).decode()
         if noted:
             fields[NOTED] = noted
-        if len(text) > MAX_METADATA_BYTES // 2 and (size := len(orjson.dumps(fields))) > MAX_METADATA_BYTES:
+        if len(text) > MAX_METADATA_BYTES // 4 and (size := len(orjson.dumps(fields))) > MAX_METADATA_BYTES:
             raise ValueError(f"its metadata has {size:,} bytes, Pinecone holds {MAX_METADATA_BYTES:,}")
         return fields
 
@@ -95,8 +95,8 @@ def _is_number(value: object) -> bool:
 
 
 def _number(value: float) -> int | float:
-    """Return an integer where it is one: all numbers come back as doubles."""
-    return int(value) if abs(value) <= EXACT and value.is_integer() else value
+    """Return an integer where it is one: all numbers come back as doubles, and from EXACT on it may be a neighbour."""
+    return int(value) if abs(value) < EXACT and value.is_integer() else value
 
 
 def _parsed(value: object) -> object:

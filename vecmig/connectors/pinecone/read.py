@@ -5,22 +5,26 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
-from urllib.parse import quote
 
+from vecmig.connectors.pinecone import fetching
 from vecmig.connectors.pinecone.api import Api, Listed, Record
 from vecmig.connectors.pinecone.calls import AT_ONCE, Calls
 from vecmig.connectors.pinecone.decode import batch_of
+from vecmig.connectors.pinecone.errors import Refused
+from vecmig.connectors.pinecone.fetching import pieces
 from vecmig.connectors.pinecone.ids import stored
 from vecmig.connectors.pinecone.metadata import Encoding
 from vecmig.connectors.pinecone.partitions import Place, Range, cursor, place, ranges_of
-from vecmig.errors import ConnectorError, TransientError
+from vecmig.errors import ConnectorError
 from vecmig.model.batch import Key, RecordBatch
 from vecmig.model.collection import VectorField
 from vecmig.model.plan import Partition
 from vecmig.model.state import Cursor
 
 WAITS_S = (0.2, 0.5, 1.0, 2.0)  # for a record that is listed, and cannot be fetched yet
+MOST_RESTARTS = 3  # of a list whose tokens expire before it comes any further
 NOT_GIVEN = "it is listed, but fetching it gives nothing: ask Pinecone for it, or delete it"
 
 
@@ -88,9 +92,7 @@ def fetch(reading: Reading, keys: Sequence[Key]) -> RecordBatch:
     for key in keys:
         ids.setdefault(key.namespace, []).append(stored(key.id))
     asked = [
-        (namespace, some)
-        for namespace, each in ids.items()
-        for some in _cut(reading.api, list(dict.fromkeys(each)), reading.api.fetched_at_once)
+        (namespace, some) for namespace, each in ids.items() for some in pieces(reading.api, list(dict.fromkeys(each)))
     ]
     futures = [reading.calls.start(_fetch, reading, namespace, some) for namespace, some in asked]
     found = {
@@ -111,7 +113,7 @@ def fetch(reading: Reading, keys: Sequence[Key]) -> RecordBatch:
 def first_records(reading: Reading, namespace: str) -> list[Record]:
     """Return the records of a namespace's first page."""
     listed = _list(reading, namespace, "", None)
-    found = _cut(reading.api, listed.ids, reading.api.fetched_at_once)
+    found = pieces(reading.api, listed.ids)
     return [record for ids in found for record in _fetch(reading, namespace, ids).values()]
 
 
@@ -132,7 +134,7 @@ def _chunks(reading: Reading, ranges: Sequence[Range], start: Place) -> Iterator
 
 def _pieces(reading: Reading, range: Range, number: int, some: Sequence[tuple[str, str | None]]) -> Iterator[_Chunk]:
     at = 0
-    for ids in _cut(reading.api, [id for id, _ in some], len(some)):
+    for ids in pieces(reading.api, [id for id, _ in some]):
         at += len(ids)
         last, token = some[at - 1]
         yield _Chunk(range.namespace, ids, Place(number, last, token))
@@ -141,28 +143,35 @@ def _pieces(reading: Reading, range: Range, number: int, some: Sequence[tuple[st
 def _pages(reading: Reading, range: Range, start: Place) -> Iterator[tuple[list[str], str | None]]:
     """Yield the ids behind `start`, page by page, each with the token that it was asked for with."""
     token, last = start.token, start.last
+    before: list[str] = []  # the page that led to `token`; none where reading begins here
+    restarts = 0
     while True:
         try:
             page = _list(reading, range.namespace, range.prefix, token)
-        except TransientError:
-            raise
-        except ConnectorError:
-            if token is None:
+        except Refused:
+            restarts += 1
+            if token is None or restarts > MOST_RESTARTS:
                 raise
-            token = None  # it has expired: from the first page on, past what is known
+            token, before = None, []  # it has expired: from the first page on, past what is known
             continue
-        ids = [id for id in page.ids if id > last]
-        if ids != sorted(set(ids)):
-            raise ConnectorError(
-                f"pinecone lists the ids of {reading.calls.index!r} out of order (namespace {range.namespace!r}), so"
-                " nothing can say that none is left out: report this, please"
-            )
+        _check_order(reading, range, before, page.ids)
+        ids = [id for id in dict.fromkeys(page.ids) if id > last]
         if ids:
             yield ids, token
-            last = ids[-1]
+            last, restarts = ids[-1], 0
         if page.following is None:
             return
-        token = page.following
+        token, before = page.following, page.ids or before
+
+
+def _check_order(reading: Reading, range: Range, before: Sequence[str], ids: Sequence[str]) -> None:
+    """Raise ConnectorError where an id could be passed over: pages ascend, and none goes back to more than was given."""
+    back = [id for id in ids if before and id <= before[-1]]
+    if any(one > other for one, other in pairwise(ids)) or not set(back) <= set(before):
+        raise ConnectorError(
+            f"pinecone lists the ids of {reading.calls.index!r} out of order (namespace {range.namespace!r}), so"
+            " nothing can say that none is left out: report this, please"
+        )
 
 
 def _list(reading: Reading, namespace: str, prefix: str, token: str | None) -> Listed:
@@ -173,18 +182,23 @@ def _fetched(reading: Reading, chunk: _Chunk) -> list[_Given]:
     """Return what is given for each id; one that was deleted meanwhile is left out."""
     found = _fetch(reading, chunk.namespace, chunk.ids)
     missing = [id for id in chunk.ids if id not in found]
-    for wait_s in WAITS_S if missing else ():
+    for wait_s in WAITS_S:
+        missing = [id for id in missing if _is_listed(reading, chunk.namespace, id)]
+        if not missing:
+            break
         time.sleep(wait_s)
         found |= _fetch(reading, chunk.namespace, missing)
         missing = [id for id in missing if id not in found]
-        if not missing:
-            break
-    lost = {id for id in missing if id in _list(reading, chunk.namespace, id, None).ids}
-    return [_Given(id, found.get(id)) for id in chunk.ids if id in found or id in lost]
+    return [_Given(id, found.get(id)) for id in chunk.ids if id in found or id in missing]
+
+
+def _is_listed(reading: Reading, namespace: str, id: str) -> bool:
+    """Return whether it is listed now: as the first of those that begin so."""
+    return id in _list(reading, namespace, id, None).ids
 
 
 def _fetch(reading: Reading, namespace: str, ids: Sequence[str]) -> dict[str, Record]:
-    return reading.calls.send("fetch", lambda: reading.api.fetch(namespace, ids))
+    return fetching.fetch(reading.api, reading.calls, namespace, ids)
 
 
 def _batch(reading: Reading, held: Sequence[tuple[_Chunk, list[_Given]]], chosen: Sequence[VectorField]) -> RecordBatch:
@@ -198,20 +212,3 @@ def _batch(reading: Reading, held: Sequence[tuple[_Chunk, list[_Given]]], chosen
             records.append(record or Record(id, None, None, {}))
             namespaces.append(chunk.namespace)
     return batch_of(namespaces, records, reading.vectors, chosen, reading.encoding, problems)
-
-
-def _cut(api: Api, ids: Sequence[str], most: int) -> Iterator[list[str]]:
-    """Cut ids into pieces for a fetch each: of at most so many, and of so many bytes where they stand in the address."""
-    piece: list[str] = []
-    size = 0
-    for id in ids:
-        more = len(quote(id, safe="")) + len("&ids=") if api.fetched_url_bytes is not None else 0
-        if piece and (
-            len(piece) == most or (api.fetched_url_bytes is not None and size + more > api.fetched_url_bytes)
-        ):
-            yield piece
-            piece, size = [], 0
-        piece.append(id)
-        size += more
-    if piece:
-        yield piece

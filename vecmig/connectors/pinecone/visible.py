@@ -2,14 +2,14 @@
 
 import time
 from collections import deque
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from threading import Lock
 
 import numpy as np
 
 from vecmig.connectors.pinecone.api import Api, Record
 from vecmig.connectors.pinecone.calls import Calls
+from vecmig.connectors.pinecone.fetching import fetch, pieces
 from vecmig.errors import TransientError
 from vecmig.protocols import Counts
 
@@ -21,63 +21,70 @@ _written: dict[str, deque[tuple[Place, Record | None]]] = {}  # of this process,
 _lock = Lock()
 
 
-def note_written(host: str, namespace: str, record: Record) -> None:
-    _note(host, (namespace, record.id), record)
+def note_written(host: str, namespace: str, records: Sequence[Record]) -> None:
+    """Remember a request that was acknowledged."""
+    _note(host, namespace, {record.id: record for record in records})
 
 
-def note_deleted(host: str, namespace: str, id: str) -> None:
-    _note(host, (namespace, id), None)
+def note_deleted(host: str, namespace: str, ids: Sequence[str]) -> None:
+    _note(host, namespace, dict.fromkeys(ids))
 
 
 def settle(api: Api, calls: Calls, expected: Counts, timeout_s: float) -> None:
     """Wait until the last writes of this process are visible, and `expected` is counted in the namespaces it names.
 
-    Raises TransientError if they are not in time. Forgets what it saw.
+    A namespace that was written must be counted in any case, for reading goes through those that are. Raises
+    TransientError if they are not in time. Forgets what it saw.
     """
     deadline, wait_s = time.monotonic() + timeout_s, FIRST_WAIT_S
-    while (unseen := _unseen(api, calls)) or (counted := _miscounted(api, calls, expected)):
-        if time.monotonic() + wait_s > deadline:
-            what = f"record {unseen[0]!r}" if unseen else f"the count ({counted})"
+    while behind := _behind(api, calls, expected):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
             raise TransientError(
-                f"pinecone {calls.index!r}: {what} does not show what was written {timeout_s:.0f} s ago;"
-                " run `vecmig verify` later"
+                f"pinecone index {calls.index!r} does not show yet what was written: after {timeout_s:,.0f} s {behind}."
+                " It becomes visible by and by: run `vecmig verify` later"
             )
-        time.sleep(wait_s)
+        time.sleep(min(wait_s, left_s))
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
-def _note(host: str, place: Place, record: Record | None) -> None:
+def _note(host: str, namespace: str, changes: Mapping[str, Record | None]) -> None:
+    """Remember the last of the changes; what an earlier request did to any of their ids is not to be waited for."""
+    if not changes:
+        return
+    last = list(changes)[-1]
     with _lock:
-        notes = _written.setdefault(host, deque(maxlen=REMEMBERED))
-        notes.append((place, record))
+        older = [each for each in _written.get(host, ()) if each[0][0] != namespace or each[0][1] not in changes]
+        _written[host] = deque([*older, ((namespace, last), changes[last])], maxlen=REMEMBERED)
 
 
-def _unseen(api: Api, calls: Calls) -> list[str]:
-    """Return ids whose last write is not visible yet; forget all where there are none."""
+def _behind(api: Api, calls: Calls, expected: Counts) -> str:
+    """Return what is not visible yet, in words; forget all writes, and return nothing, where all is."""
     with _lock:
         notes = tuple(_written.get(calls.host, ()))
     last = dict(notes)
-    unseen = []
+    unseen = 0
     for namespace in {namespace for namespace, _ in last}:
         ids = [id for name, id in last if name == namespace]
-        found = calls.send("fetch", partial(api.fetch, namespace, ids))
-        unseen += [id for id in ids if not _same(last[namespace, id], found.get(id))]
-    if not unseen and notes:
-        with _lock:
-            if tuple(_written.get(calls.host, ())) == notes:
-                del _written[calls.host]
-    return unseen
-
-
-def _miscounted(api: Api, calls: Calls, expected: Counts) -> str:
-    if not expected:
-        return ""
-    counted = calls.send("stats", api.stats)
-    return ", ".join(
+        records: dict[str, Record] = {}
+        for some in pieces(api, ids):
+            records |= fetch(api, calls, namespace, some)
+        unseen += sum(not _same(last[namespace, id], records.get(id)) for id in ids)
+    if unseen:
+        return f"{unseen:,} of the last {len(last):,} requests cannot be read back"
+    least = {namespace: 1 for (namespace, _), record in notes if record is not None}
+    counted = calls.send("stats", api.stats) if least or expected else {}
+    wrong = [
         f"{counted.get(name, 0):,} of {rows:,} in namespace {name!r}"
-        for name, rows in expected.items()
-        if counted.get(name, 0) != rows
-    )
+        for name, rows in {**least, **expected}.items()
+        if (counted.get(name, 0) != rows if name in expected else counted.get(name, 0) < rows)
+    ]
+    if wrong:
+        return f"it counts {', '.join(wrong)}"
+    with _lock:
+        if notes and tuple(_written.get(calls.host, ())) == notes:
+            del _written[calls.host]
+    return ""
 
 
 def _same(written: Record | None, found: Record | None) -> bool:

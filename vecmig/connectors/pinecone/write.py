@@ -1,8 +1,9 @@
 """Writing: requests of their own size, many at once; each is accounted for, and a refused one is halved."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
 from vecmig.connectors.pinecone.api import Api, Record, slots_of
 from vecmig.connectors.pinecone.calls import Calls
@@ -12,12 +13,14 @@ from vecmig.connectors.pinecone.limits import MAX_RECORDS, MAX_REQUEST_BYTES
 from vecmig.connectors.pinecone.metadata import Encoding
 from vecmig.connectors.pinecone.validate import problems
 from vecmig.connectors.pinecone.visible import note_deleted, note_written
+from vecmig.errors import CollectionNotFound
 from vecmig.model.batch import Key, RecordBatch, Rejected, column_of
 from vecmig.model.collection import VectorField
 
 FIELD_BYTES = 16  # around each field of metadata in a request
 RECORD_BYTES = 64  # around each record
-MOST_REFUSED = 20  # records of one request: then it is not the records that are wrong
+MOST_REFUSED = 20  # records, and none was accepted: then it is not the records that are wrong
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +39,26 @@ class _Request:
     records: list[Record]
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What became of the records of one `upsert`. Several threads count, and more than a hint is not asked for."""
+
+    accepted: int = 0
+    refused: int = 0
+    refusal: Refused | None = None  # of one record
+
+
 def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
     """Store the records; return those that the index cannot hold. On return every request was acknowledged."""
     reasons = problems(slots_of(writing.vectors), batch)
-    started: list[tuple[str, Future[list[tuple[str, str]]]]] = [
-        # while these are sent, the next are made
-        (each.namespace, writing.calls.start(_send, writing, each.namespace, each.records))
-        for each in _requests(writing, batch, reasons)
-    ]
-    refused = {}
-    errors = []
-    for namespace, future in started:
-        error = future.exception()  # waits: none is left under way behind the caller's back
-        if error is not None:
-            errors.append(error)
-        else:
-            refused.update({(namespace, id): reason for id, reason in future.result()})
-    if errors:
-        raise errors[0]
+    requests = list(_requests(writing, batch, reasons))
+    tally = _Tally()
+    found = _all([writing.calls.start(_send, writing, tally, each.namespace, each.records) for each in requests])
+    refused = {
+        (each.namespace, id): reason for each, some in zip(requests, found, strict=True) for id, reason in some.items()
+    }
+    if len(refused) > 1 and not tally.accepted and tally.refusal is not None:
+        raise tally.refusal
     keys = batch.keys
     rejected = [Rejected(keys[row], reason) for row, reason in sorted(reasons.items())]
     if refused:
@@ -70,22 +75,35 @@ def delete(writing: Writing, keys: Sequence[Key]) -> None:
     ids: dict[str, list[str]] = {}
     for key in keys:
         ids.setdefault(key.namespace, []).append(stored(key.id))
-    there = writing.calls.send("stats", writing.api.stats)  # Pinecone calls it an error to delete in no namespace
-    started = [
-        writing.calls.start(_delete, writing, namespace, some)
-        for namespace, each in ids.items()
-        if namespace in there
-        for some in (each[start : start + MAX_RECORDS] for start in range(0, len(each), MAX_RECORDS))
-    ]
-    for future in started:
-        future.exception()
-    for future in started:
-        future.result()
+    _all(
+        [
+            writing.calls.start(_delete, writing, namespace, each[start : start + MAX_RECORDS])
+            for namespace, each in ids.items()
+            for start in range(0, len(each), MAX_RECORDS)
+        ]
+    )
 
 
 def _delete(writing: Writing, namespace: str, ids: Sequence[str]) -> None:
-    writing.calls.send("delete", lambda: writing.api.delete(namespace, ids))
-    note_deleted(writing.calls.host, namespace, ids[-1])
+    try:
+        writing.calls.send("delete", lambda: writing.api.delete(namespace, ids))
+    except CollectionNotFound as error:
+        if "namespace" not in str(error.__cause__).lower():
+            raise
+        return  # Pinecone calls it an error to delete in no namespace
+    note_deleted(writing.calls.host, namespace, ids)
+
+
+def _all(started: Sequence[Future[T]]) -> list[T]:
+    """Return the results, in order. Raises the first error, when none is under way behind the caller's back."""
+    wait(started, return_when=FIRST_EXCEPTION)
+    for future in started:
+        future.cancel()  # does nothing to one that runs, or has ended
+    wait(started)
+    errors = [error for each in started if not each.cancelled() and (error := each.exception()) is not None]
+    if errors:
+        raise errors[0]
+    return [future.result() for future in started]
 
 
 def _requests(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> Iterator[_Request]:
@@ -127,17 +145,20 @@ def _requests(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> 
         yield _Request(namespace, records)
 
 
-def _send(writing: Writing, namespace: str, records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Store one request's records; return ids and reasons of those that the service refuses."""
+def _send(writing: Writing, tally: _Tally, namespace: str, records: Sequence[Record]) -> dict[str, str]:
+    """Store one request's records; return the ids and reasons of those that the service refuses."""
     try:
         writing.calls.send("upsert", lambda: writing.api.upsert(namespace, records))
     except Refused as error:
         if len(records) == 1:
-            return [(records[0].id, error.reason)]
-        half = len(records) // 2
-        refused = _send(writing, namespace, records[:half])
-        if len(refused) > MOST_REFUSED:
+            tally.refused += 1
+            tally.refusal = error
+            return {records[0].id: error.reason}
+        if tally.refused > MOST_REFUSED and not tally.accepted:
             raise
-        return refused + _send(writing, namespace, records[half:])
-    note_written(writing.calls.host, namespace, records[-1])
-    return []
+        half = len(records) // 2
+        refused = _send(writing, tally, namespace, records[:half])
+        return refused | _send(writing, tally, namespace, records[half:])
+    tally.accepted += len(records)
+    note_written(writing.calls.host, namespace, records)
+    return {}
