@@ -18,11 +18,13 @@ from tests.benchmarks.pinecone import (
     bare_read,
     bare_write,
     client,
-    double,
     index,
 )
+from tests.benchmarks.pinecone import double as double_process
 from tests.benchmarks.postgres import copy_across, copy_from_file, copy_out, copy_to_file, empty, server, table, vecmig
 from tests.benchmarks.timing import compare
+from tests.doubles.pinecone.__main__ import DATA_OPERATIONS, INJECTED
+from tests.doubles.pinecone.server import running
 from vecmig.comparison.compare import compare as compare_sides
 from vecmig.comparison.sides import source_side, target_side
 from vecmig.connectors.pinecone.connector import PineconeConnector
@@ -153,7 +155,7 @@ def bench_pinecone(directory: Path) -> None:
     rows = 20_000
     pages = list(chunks(rows))
     batches = [concat(pages[at : at + 2]) for at in range(0, len(pages), 2)]  # about what the engine hands over
-    with double() as url:
+    with double_process() as url:
         for transport in TRANSPORTS:
             options = index(url, f"bench-{transport}", transport)
             with client(url, options.index, transport) as bare, closing(options.open()) as ours:
@@ -181,13 +183,72 @@ def bench_pinecone(directory: Path) -> None:
                 compare(f"pinecone read over {transport}, to a bare SDK loop", rows, read, bare_reads, 0.8)
 
 
+def bench_storm(directory: Path) -> None:
+    """A migration while one request in ten fails: nothing lost, nothing doubled, few requests more."""
+    rows, dimensions = 20_000, 256
+    place = directory / "storm"
+    place.mkdir()
+    snapshot(place / "source", rows, dimensions)
+    for transport in TRANSPORTS:
+        sent = []
+        for probability in (0.0, 0.1):
+            with running(seed=7) as double:
+                for fault in INJECTED:
+                    double.faults.add(fault, on=DATA_OPERATIONS, probability=probability / len(INJECTED))
+                target = f'{{type: pinecone, api_key: "{{{{ env.BENCH_KEY }}}}", index: storm, host: "{double.url}", transport: {transport}}}'
+                name = f"storm-{transport}-{int(100 * probability)}"
+                write_spec(place, name, "{type: snapshot, path: source}", target)
+                seconds, _ = vecmig(place, "apply", "--auto-approve", environment={"BENCH_KEY": "bench"})
+                sent.append(len(double.requests))
+                held = len(double.store.find("storm").records())
+                print(
+                    f"snapshot -> pinecone over {transport}, {rows:,} x {dimensions}, {probability:.0%} of the requests fail:"
+                    f" {sent[-1]:,} requests, {held:,} records, verified, {seconds:.0f} s",
+                    flush=True,
+                )
+        print(f"requests, to those of a quiet service: {sent[1] / sent[0]:.2f} (wanted at most 1.30)", flush=True)
+
+
+def bench_pinecone_memory(directory: Path) -> None:
+    """Peak memory of one worker that reads from Pinecone, and of one that writes to it."""
+    with server(directory / "pg") as dsn:
+        for rows in (10_000, 200_000):
+            place = directory / f"pinecone-{rows}"
+            place.mkdir()
+            with double_process() as url:
+                options = index(url, "source", "grpc")
+                with client(url, options.index, "grpc") as bare:
+                    for batch in chunks(rows):
+                        bare_write(bare, [batch], SENT_AT_ONCE["grpc"])
+                ends = {
+                    "s": f'{{type: pinecone, api_key: "{{{{ env.BENCH_KEY }}}}", index: source, host: "{url}"}}',
+                    "p": f'{{type: pgvector, dsn: "{{{{ env.BENCH_DSN }}}}", table: from_pinecone_{rows}}}',
+                    "t": f'{{type: pinecone, api_key: "{{{{ env.BENCH_KEY }}}}", index: target, host: "{url}"}}',
+                }
+                for name, source, target in (("out", "s", "p"), ("in", "p", "t")):
+                    write_spec(place, f"{name}-{rows}", ends[source], ends[target])
+                    environment = {"BENCH_KEY": "bench", "BENCH_DSN": dsn}
+                    seconds, peak = vecmig(place, "apply", "--auto-approve", environment=environment)
+                    what = "pinecone -> pgvector" if name == "out" else "pgvector -> pinecone"
+                    print(
+                        f"{what}, {rows:,} x {DIMENSIONS}, one worker: {peak / MIB:.0f} MiB at most, {seconds:.0f} s",
+                        flush=True,
+                    )
+
+
 def spec(place: Path, name: str) -> None:
+    target = f'{{type: pgvector, dsn: "{{{{ env.BENCH_DSN }}}}", table: {name}}}'
+    write_spec(place, name.replace("_", "-"), "{type: snapshot, path: source}", target)
+
+
+def write_spec(place: Path, name: str, source: str, target: str) -> None:
+    """Write a spec of one migration with one worker."""
     (place / "vecmig.yaml").write_text(
         f"""
 version: 1
-name: {name.replace("_", "-")}
-sources: {{s: {{type: snapshot, path: source}}}}
-targets: {{t: {{type: pgvector, dsn: "{{{{ env.BENCH_DSN }}}}", table: {name}}}}}
+name: {name}
+sources: {{s: {source}}}
+targets: {{t: {target}}}
 index: {{type: flat}}
 verification: {{search: {{queries: {{sample: 10}}}}}}
 migrations: [{{name: m, source: s, target: t}}]
@@ -212,6 +273,8 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "across": bench_across,
     "verify": bench_verify,
     "pinecone": bench_pinecone,
+    "storm": bench_storm,
+    "pinecone-memory": bench_pinecone_memory,
     "memory": bench_memory,
     "startup": bench_startup,
 }
