@@ -1,8 +1,11 @@
-"""`vecmig` as a command, from a snapshot into a real PostgreSQL; each test in a directory and a schema of its own."""
+"""`vecmig` as a command, from a snapshot into a real PostgreSQL; each test in a directory and a schema of its own.
+
+Of Pinecone there is the double, to which the API key `test` opens.
+"""
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from tests.cli.conftest import Ran
+from tests.doubles.pinecone import Double, running
 from vecmig.cli.main import main
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.connectors.snapshot.options import SnapshotOptions
@@ -157,3 +161,12 @@ def site(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, command
     made = Site(tmp_path, database, command)
     made.spec(SPEC)
     return made
+
+
+@pytest.fixture
+def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
+    """A Pinecone; specs find it by `{{ vars.pinecone }}`."""
+    monkeypatch.setenv("PINECONE_API_KEY", "test")
+    with running() as double:
+        monkeypatch.setenv("VECMIG_VAR_pinecone", double.url)
+        yield double

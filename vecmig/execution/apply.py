@@ -67,7 +67,9 @@ def _recorded(
         move = next((each for each in planned.actions if isinstance(each, LoadRecords | ReconcileRecords)), None)
         if move is None or planned.source_fingerprint is None:
             return state
-        target.settle(name, {}, SETTLE_S)  # a snapshot is finished then, and has the fingerprint that it keeps
+        if target.fingerprint(name).strength == "exact":
+            target.settle(name, {}, SETTLE_S)  # a snapshot is finished then, and has the fingerprint that it keeps
+        # that of another store is taken anew after the verification, which waits until everything is visible
         checkpoints = state.checkpoints_of(planned.name)
         before = state.applied.get(planned.name)
         applied = Applied(

@@ -26,6 +26,7 @@ from vecmig.verification.gate import record_breaches, search_breaches, verdict_o
 from vecmig.verification.search import Searched, Setting, search_checks
 
 SETTLE_S = 600.0
+TOLD_S = 1.0  # a shorter wait is not worth a note
 
 
 def verify(
@@ -48,8 +49,10 @@ def verify(
     of queries that the spec asks for; None: as it is. `excluded` and `written`: see `compare`. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    target = _settled(migration, target)
+    target, waited_s = _settled(migration, target)
     setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded)
+    if waited_s > TOLD_S:
+        notes.append(f"{waited_s:.0f} s went by until {migration.target.label} showed what was written last")
     wanted = migration.verification
     sampler = (
         Sampler(max(1, -(-wanted.search.queries.sample // max(1, len(chosen)))), chosen) if wanted.search else None
@@ -85,13 +88,15 @@ def verify(
     )
 
 
-def _settled(migration: Migration, target: Side) -> Side:
-    """Wait until the target's writes are visible; return it with partitions of what is there then."""
+def _settled(migration: Migration, target: Side) -> tuple[Side, float]:
+    """Wait until the target's writes are visible; return it with partitions of what is there then, and the seconds."""
     with closing(target.open()) as store:
         _there(store.describe(target.collection), migration.target)
+        began = time.monotonic()
         cast(Target, store).settle(target.collection, {}, SETTLE_S)
+        waited_s = time.monotonic() - began
         parts = store.partitions(target.collection, max(1, len(target.partitions)))
-    return replace(target, partitions=tuple(parts))
+    return replace(target, partitions=tuple(parts)), waited_s
 
 
 def _there(schema: Schema | None, endpoint: Endpoint) -> Schema:

@@ -1,0 +1,91 @@
+"""A Pinecone on localhost beside the site of conftest.py: filled, changed and looked at by its own SDK, or by vecmig's connector."""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from pinecone import Pinecone
+
+from tests.doubles.pinecone import Double
+from tests.end_to_end.conftest import PLAIN, Row, Site, batch_of, digest
+from vecmig.connectors.pinecone.options import PineconeOptions
+from vecmig.model.collection import Collection, VectorField
+from vecmig.model.record import Digest, Key
+from vecmig.model.secret import Secret
+
+KEY = '"{{ env.PINECONE_API_KEY }}"'
+HEAD = """\
+version: 1
+name: kb
+vars: {pinecone: "http://localhost:5080"}
+"""
+
+
+def end(index: str, more: str = "") -> str:
+    """Return a source or a target as a spec has it."""
+    return f'{{type: pinecone, api_key: {KEY}, host: "{{{{ vars.pinecone }}}}", index: {index}{more}}}'
+
+
+def options(double: Double, index: str, **given: Any) -> PineconeOptions:
+    return PineconeOptions(Secret("test"), index, host=double.url, **given)
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """A Pinecone, and a site whose specs may name it."""
+
+    double: Double
+    site: Site
+
+    def client(self) -> Pinecone:
+        """Return the SDK, to be closed."""
+        return Pinecone(api_key="test", host=self.double.url)
+
+    def make(self, index: str, schema: dict[str, dict[str, Any]] | None = None) -> None:
+        """Make an index as others do."""
+        fields = schema or {"_values": {"type": "dense_vector", "dimension": 8, "metric": "cosine"}}
+        with self.client() as client:
+            client.indexes.create(name=index, schema={"fields": fields})
+
+    def put(self, index: str, records: Iterable[Row]) -> None:
+        """Store records by the SDK; their metadata must be such as Pinecone takes."""
+        with self.client() as client, client.index(index) as opened:
+            for record in records:
+                vector = {"id": record["id"], "values": record["vector:"], "metadata": record["metadata"]}
+                opened.upsert(vectors=[vector], namespace=record["namespace"])
+
+    def remove(self, index: str, keys: Sequence[Key]) -> None:
+        with self.client() as client, client.index(index) as opened:
+            for key in keys:
+                opened.delete(ids=[key.id], namespace=key.namespace)
+
+    def store(self, index: str, records: Sequence[Row], vectors: Sequence[VectorField] = PLAIN, **given: Any) -> None:
+        """Store records by vecmig's connector, which makes the index if it is not there."""
+        with closing(options(self.double, index, **given).open()) as connector:
+            connector.create(Collection(index, tuple(vectors), mark="vecmig:test"))
+            assert not connector.upsert(index, batch_of(records, vectors))
+
+    def digest(self, index: str) -> Digest:
+        with closing(options(self.double, index).open()) as connector:
+            return digest(connector, index)
+
+    def forget(self) -> None:
+        """Forget the calls so far."""
+        self.double.requests.clear()
+
+    def upserted(self, index: str) -> int:
+        """Return how many records were sent and stored since."""
+        return self.sent(index, "upsert") + self.sent(index, "documents.upsert")
+
+    def sent(self, index: str, operation: str) -> int:
+        calls = [each for each in self.double.requests if each.index == index and each.operation == operation]
+        return sum(each.records for each in calls if each.status == 200)
+
+    def outcome(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Apply, which must end with this code; return the outcome."""
+        ran = self.site.run("apply", "--auto-approve", "--json", *arguments)
+        assert ran.code == code, ran.err + ran.out
+        outcome: dict[str, Any] = json.loads(ran.out)
+        return outcome
