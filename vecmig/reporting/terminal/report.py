@@ -31,8 +31,8 @@ def report_text(report: Report, verbose: bool = False, colour: bool = False, wid
     whole = verbose or len(report.search) <= MOST_SEARCHES
     shown = report.search if whole else report.search[: MOST_SEARCHES - 1]
     lines += [line for each in shown for line in _search(each, report, width)]
-    if left := len(report.search) - len(shown):
-        lines.append(" " * _INDENT + f"… and {number(left)} more searches (-v shows all)")
+    if more := len(report.search) - len(shown):
+        lines.append(" " * _INDENT + f"… and {number(more)} more searches (-v shows all)")
     for note in report.notes:
         lines += labelled("note", note, width, _INDENT)
     lines += ["", *labelled("Took", f"{duration(report.seconds)}, begun {report.started_at}", width)]
