@@ -58,7 +58,9 @@ class PineconeConnector:
         return Fingerprint(hashlib.sha256(counts.encode()).hexdigest(), "counts")
 
     def partitions(self, collection: str, at_most: int) -> Sequence[Partition]:
-        return partitions.partitions(collection, self.count(collection), self.options.id_prefixes, at_most)
+        counts, prefixes = self.count(collection), self.options.id_prefixes
+        read.check_prefixes(self._reading(collection), counts, prefixes)
+        return partitions.partitions(collection, counts, prefixes, at_most)
 
     def read(
         self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None

@@ -2,10 +2,10 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from vecmig.connectors.pinecone import fetching
@@ -24,7 +24,9 @@ from vecmig.model.plan import Partition
 from vecmig.model.state import Cursor
 
 WAITS_S = (0.2, 0.5, 1.0, 2.0)  # for a record that is listed, and cannot be fetched yet
+PEEKED = 10  # namespaces
 MOST_RESTARTS = 3  # of a list whose tokens expire before it comes any further
+MOST_REPEATS = 3  # pages that give nothing but what the page before gave
 NOT_GIVEN = "it is listed, but fetching it gives nothing: ask Pinecone for it, or delete it"
 
 
@@ -117,6 +119,16 @@ def first_records(reading: Reading, namespace: str) -> list[Record]:
     return [record for ids in found for record in _fetch(reading, namespace, ids).values()]
 
 
+def check_prefixes(reading: Reading, namespaces: Iterable[str], prefixes: Sequence[str]) -> None:
+    """Raise ConnectorError where the first ids show that `id_prefixes` leave some out. That none is, the counts prove."""
+    for namespace in islice(namespaces, PEEKED if prefixes else 0):
+        if not all(id.startswith(tuple(prefixes)) for id in _list(reading, namespace, "", None).ids):
+            raise ConnectorError(
+                f"index {reading.calls.index!r}, namespace {namespace!r}: an id begins with none of `id_prefixes`, so it"
+                " would be left out: name all beginnings, or leave `id_prefixes` out"
+            )
+
+
 def _chunks(reading: Reading, ranges: Sequence[Range], start: Place) -> Iterator[_Chunk]:
     """Yield all ids behind `start`, in pieces for a fetch each."""
     size = min(reading.api.fetched_at_once, reading.page_rows)
@@ -144,7 +156,7 @@ def _pages(reading: Reading, range: Range, start: Place) -> Iterator[tuple[list[
     """Yield the ids behind `start`, page by page, each with the token that it was asked for with."""
     token, last = start.token, start.last
     before: list[str] = []  # the page that led to `token`; none where reading begins here
-    restarts = 0
+    restarts = repeats = 0
     while True:
         try:
             page = _list(reading, range.namespace, range.prefix, token)
@@ -154,7 +166,8 @@ def _pages(reading: Reading, range: Range, start: Place) -> Iterator[tuple[list[
                 raise
             token, before = None, []  # it has expired: from the first page on, past what is known
             continue
-        _check_order(reading, range, before, page.ids)
+        repeats = repeats + 1 if page.ids and before and page.ids[-1] <= before[-1] else 0
+        _check_order(reading, range, before, page.ids, repeats)
         ids = [id for id in dict.fromkeys(page.ids) if id > last]
         if ids:
             yield ids, token
@@ -164,13 +177,14 @@ def _pages(reading: Reading, range: Range, start: Place) -> Iterator[tuple[list[
         token, before = page.following, page.ids or before
 
 
-def _check_order(reading: Reading, range: Range, before: Sequence[str], ids: Sequence[str]) -> None:
+def _check_order(reading: Reading, range: Range, before: Sequence[str], ids: Sequence[str], repeats: int) -> None:
     """Raise ConnectorError where an id could be passed over: pages ascend, and none goes back to more than was given."""
-    back = [id for id in ids if before and id <= before[-1]]
-    if any(one > other for one, other in pairwise(ids)) or not set(back) <= set(before):
+    back = {id for id in ids if before and id <= before[-1]}
+    if any(one > other for one, other in pairwise(ids)) or not back <= set(before) or repeats > MOST_REPEATS:
+        wrong = "again and again" if repeats > MOST_REPEATS else "out of order"
         raise ConnectorError(
-            f"pinecone lists the ids of {reading.calls.index!r} out of order (namespace {range.namespace!r}), so"
-            " nothing can say that none is left out: report this, please"
+            f"pinecone lists the ids of {reading.calls.index!r} {wrong} (namespace {range.namespace!r}), so nothing can"
+            " say that none is left out: report this, please"
         )
 
 
