@@ -7,6 +7,7 @@ from importlib.metadata import version
 from vecmig.connectors.pinecone.connector import connect
 from vecmig.connectors.pinecone.options import PineconeOptions
 from vecmig.errors import VecmigError
+from vecmig.model.collection import VectorField
 
 Check = tuple[str, bool, str]
 
@@ -21,8 +22,12 @@ def diagnose(options: PineconeOptions) -> Iterator[Check]:
             if found is None:
                 yield "index", True, f"{options.index} is not there: an apply can make it"
                 return
-            shapes = ", ".join(f"{each.dimensions:,} dimensions, {each.metric}" for each in found.vectors)
+            shapes = " and ".join(map(_shape, found.vectors)) or "no vectors"
             rows = sum(connector.count(options.index).values())
             yield "index", True, f"{shapes}; {rows:,} records" + ("" if found.mark else "; vecmig did not make it")
     except VecmigError as error:
         yield "connect", False, str(error)
+
+
+def _shape(vector: VectorField) -> str:
+    return "sparse" if vector.kind == "sparse" else f"{vector.dimensions:,} dimensions, {vector.metric}"
