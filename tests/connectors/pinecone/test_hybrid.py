@@ -21,7 +21,7 @@ from vecmig.connectors.pinecone.limits import refusals
 from vecmig.connectors.pinecone.options import PineconeOptions
 from vecmig.connectors.pinecone.session import data_plane
 from vecmig.connectors.pinecone.vectors import VectorsApi
-from vecmig.errors import UnsupportedError
+from vecmig.errors import CollectionNotFound, UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, schema_of
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.digest import digest_of
@@ -240,7 +240,7 @@ def test_a_protected_index_that_keeps_no_sparse_values_is_named(double: Double, 
 
 def test_a_trial_that_was_interrupted_is_made_again(double: Double, connect: Connect) -> None:
     double.faults.add(Fault.index_deleted(), on="delete", times=1)
-    with pytest.raises(Exception, match="not there"):
+    with pytest.raises(CollectionNotFound, match="not there"):
         connect(NAME, kind="vectors").create(BOTH)
     connector = connect(NAME, kind="vectors")
     connector.create(BOTH)
