@@ -43,6 +43,8 @@ def _namespaces(batch: RecordBatch) -> Mapping[int, str]:
     for name in pc.unique(column).to_pylist():
         if name == DEFAULT:
             bad[name] = f"its namespace is {DEFAULT!r}, and Pinecone means the default one, '', by that"
+        elif name and not name.strip():
+            bad[name] = "its namespace is blank, which Pinecone's SDK refuses: choose another with `namespace_from`"
         elif len(name) > MAX_NAMESPACE:
             bad[name] = f"its namespace has {len(name):,} characters, Pinecone takes {MAX_NAMESPACE}"
         elif not name.isascii() or "\0" in name:
