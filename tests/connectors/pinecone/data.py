@@ -1,7 +1,8 @@
 """Small indexes and batches for the tests."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,16 @@ import pyarrow as pa
 
 from tests.doubles.pinecone.server import Double
 from tests.doubles.pinecone.store import Index, Record
+from vecmig.connectors.pinecone.calls import Calls
 from vecmig.connectors.pinecone.connector import PineconeConnector
+from vecmig.connectors.pinecone.metadata import Encoding
+from vecmig.connectors.pinecone.options import PineconeOptions
+from vecmig.connectors.pinecone.session import data_plane
+from vecmig.connectors.pinecone.vectors import VectorsApi
+from vecmig.connectors.pinecone.write import Writing
 from vecmig.model.batch import Key, RecordBatch, schema_of
 from vecmig.model.collection import Collection, VectorField
+from vecmig.model.secret import Secret
 from vecmig.model.state import Cursor
 
 PLAIN = Collection("docs", (VectorField("", 3, "cosine"),), mark="vecmig:test")
@@ -41,6 +49,18 @@ def batch(rows: Sequence[Mapping[str, Any]], collection: Collection = PLAIN) -> 
         text = metadata if isinstance(metadata, str) else json.dumps(metadata)
         filled.append({"id": f"r{n}", "namespace": ""} | vectors | dict(row) | {"metadata": text})
     return RecordBatch(pa.RecordBatch.from_pylist(filled, schema_of(collection.vectors)))
+
+
+@contextmanager
+def impatient(double: Double, transport: str, patience_s: float = 1.0, timeout_s: float = 20.0) -> Iterator[Writing]:
+    """Writing to an index of three dimensions, that gives up soon."""
+    index = double.store.indexes.get("docs") or double.store.plant("docs", 3)
+    options = PineconeOptions(Secret("test"), "docs")
+    api = VectorsApi(data_plane(options, index.host, transport == "grpc", timeout_s))
+    calls = Calls(index.host, "docs", patience_s)
+    yield Writing(api, calls, PLAIN.vectors, Encoding())
+    calls.close()
+    api.close()
 
 
 def pages(

@@ -25,6 +25,7 @@ class Calls:
 
     host: str
     index: str
+    patience_s: float = PATIENCE_S
     _pool: ThreadPoolExecutor | None = field(default=None, init=False)
 
     def send(self, kind: str, request: Callable[[], T]) -> T:
@@ -33,18 +34,25 @@ class Calls:
         Raises ConnectorError.
         """
         pace, where = pace_of(self.host, kind), f"pinecone {kind} in {self.index!r}"
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + self.patience_s
+        last: TransientError | None = None
 
         def attempt() -> T:
-            pace.take(end - time.monotonic(), where)
+            nonlocal last
+            try:
+                pace.take(end - time.monotonic(), where)
+            except TransientError as error:
+                raise last or error from None  # what went wrong says more than that no time is left
             try:
                 return request()
             except ERRORS as error:
+                found, pause_s = translated(error, where), retry_after_s(error)
                 if asks_for_less(error):
-                    pace.refused(retry_after_s(error))
-                raise translated(error, where) from error
+                    pace.refused(pause_s)
+                last = found if isinstance(found, TransientError) and pause_s is None else None
+                raise found from error
 
-        return _retrying()(attempt)
+        return self._retrying()(attempt)
 
     def start(self, call: Callable[..., T], *arguments: object) -> "Future[T]":
         """Call it in one of the connection's threads."""
@@ -57,14 +65,13 @@ class Calls:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
-
-def _retrying() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception(_may_succeed),
-        stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(PATIENCE_S),
-        wait=_wait,
-        reraise=True,
-    )
+    def _retrying(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception(_may_succeed),
+            stop=stop_after_attempt(ATTEMPTS) | stop_before_delay(self.patience_s),
+            wait=_wait,
+            reraise=True,
+        )
 
 
 def _may_succeed(error: BaseException) -> bool:
@@ -78,4 +85,4 @@ def _wait(state: RetryCallState) -> float:
     cause = error.__cause__ if error is not None else None
     if isinstance(cause, Exception) and asks_for_less(cause) and retry_after_s(cause) is not None:
         return 0.0
-    return float(backoff(initial=0.1, max=5, jitter=0.2)(state))
+    return float(backoff(multiplier=0.1, max=5, jitter=0.2)(state))

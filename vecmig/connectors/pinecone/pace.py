@@ -15,7 +15,7 @@ from vecmig.errors import TransientError
 WINDOW_S = 2.0
 AGAIN_S = 1.0  # those that were under way when the rate fell do not make it fall once more
 DECREASE = 0.7
-GROWTH = 0.1  # of the rate, each second without a refusal
+GROWTH, LEAST_GROWTH = 0.1, 2.0  # of the rate, and requests a second: each second without a refusal
 LEAST_PER_S, MOST_PER_S = 1.0, 10_000
 
 _paces: dict[tuple[str, str], "Pace"] = {}  # by host and kind of request: connections to one index share its limits
@@ -79,7 +79,7 @@ class Pace:
 
     def _grow(self, now: float) -> None:
         if self.per_s is not None and now > self._grown_at:
-            self.per_s *= 1 + GROWTH * min(now - self._grown_at, 1.0)
+            self.per_s += max(GROWTH * self.per_s, LEAST_GROWTH) * min(now - self._grown_at, 1.0)
             self._grown_at = now
             if self.per_s > MOST_PER_S:
                 self.per_s = None

@@ -20,16 +20,16 @@ def control_plane(options: PineconeOptions) -> Pinecone:
         return Pinecone(api_key=options.api_key.reveal(), host=options.host, retry_config=ONCE, timeout=TIMEOUT_S)
 
 
-def data_plane(options: PineconeOptions, host: str, grpc: bool) -> Index | GrpcIndex:
+def data_plane(options: PineconeOptions, host: str, grpc: bool, timeout_s: float = TIMEOUT_S) -> Index | GrpcIndex:
     """Return a client of the index at `host`; it does not connect yet."""
     key = options.api_key.reveal()
     with _translated():
         if grpc:
             secure = not host.startswith("http://")
             return GrpcIndex(
-                host=host, api_key=key, secure=secure, timeout=TIMEOUT_S, connect_timeout=CONNECT_S, retry_config=ONCE
+                host=host, api_key=key, secure=secure, timeout=timeout_s, connect_timeout=CONNECT_S, retry_config=ONCE
             )
-        return _once(Index(host=host, api_key=key, timeout=TIMEOUT_S))
+        return _once(Index(host=host, api_key=key, timeout=timeout_s))
 
 
 def _once(client: Index) -> Index:
