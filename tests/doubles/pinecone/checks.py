@@ -113,13 +113,18 @@ def clean(metadata: Any, limits: Limits, index: Index) -> Json | None:
             is_integer = index.fields.get(key, {}).get("type") == "integer"
             kept[key] = int(value) if is_integer and isinstance(value, int) else _value(key, value)
     # a declared string may be as long as it likes: it is text to be searched
-    counted = {key: value for key, value in kept.items() if key not in index.fields}
+    counted = {key: _shortest(value) for key, value in kept.items() if key not in index.fields}
     size = len(orjson.dumps(counted))
     if size > limits.metadata_bytes:
         raise Refused(
             f"Metadata size is {size} bytes, which exceeds the limit of {limits.metadata_bytes} bytes per vector"
         )
     return kept or None
+
+
+def _shortest(value: Any) -> Any:
+    """A number as a client writes it: 1, where it is kept as 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _value(key: str, value: Any) -> Any:
