@@ -14,7 +14,7 @@ from vecmig.model.plan import (
     Plan,
     ReconcileRecords,
 )
-from vecmig.reporting.quantities import duration, number, quantity, size, units, usd
+from vecmig.reporting.quantities import UNKNOWN, duration, number, quantity, size, units, usd
 
 
 def verdict(plan: Plan) -> str:
@@ -130,7 +130,8 @@ def needs(plan: Plan) -> list[str]:
     if indexing:
         memory = [each.estimate.index_memory_bytes for each in indexing]  # one index after the other
         known = [each for each in memory if each is not None]
-        space.append(f"{size(max(known) if known else None)} of memory for the index")
+        if known or any(each.estimate.rows is None for each in indexing):  # else the store's own business
+            space.append(f"{size(max(known) if known else None)} of memory for the index")
     times = []
     if loading:
         times.append(f"load {_seconds(each.estimate.load_s for each in loading)}")
@@ -139,11 +140,10 @@ def needs(plan: Plan) -> list[str]:
     if loading or any(each.verify for each in working):
         times.append(f"proof {_seconds(each.estimate.verify_s for each in working)}")
     basis = "; ".join(dict.fromkeys(each.estimate.basis for each in working if each.estimate.basis))
-    lines = [
-        " · ".join([*charges(plan), *space]),
-        prices(plan),
-        ", then ".join(times) + (f" ({basis})" if basis and times else ""),
-    ]
+    took = ", then ".join(times) + (f" ({basis})" if basis and times else "")
+    if times and all(each.endswith(UNKNOWN) for each in times):
+        took = "how long it takes is not known before a first apply has measured it"
+    lines = [" · ".join([*charges(plan), *space]), prices(plan), took]
     return [line for line in lines if line]
 
 
