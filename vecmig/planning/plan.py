@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from vecmig.conversion.convert import Converted, convert
 from vecmig.errors import CollectionConflict, UnsupportedError
 from vecmig.migration import DeclaredTarget, Migration
-from vecmig.model.collection import Collection
+from vecmig.model.collection import Collection, VectorField
 from vecmig.model.metadata import loads
 from vecmig.model.observed import Observed
 from vecmig.model.plan import (
@@ -227,12 +227,7 @@ def _places(source: Observed, target: Observed) -> tuple[tuple[str, str], ...]:
 
 def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, str], ...]:
     """Return what the target is to be, as labels and texts."""
-    kinds = {"float32": "", "float16": " as float16", "sparse": " sparse"}
-    vectors = ", ".join(
-        f"{(vector.name + ' ') if vector.name else ''}{vector.dimensions:,} dimensions{kinds[vector.kind]}"
-        for vector in declared.vectors
-    )
-    found = [("vectors", vectors)]
+    found = [("vectors", ", ".join(map(_vector_text, declared.vectors)))]
     if declared.fields:
         suffix = {(True, True): ", filter and search", (True, False): ", filter", (False, True): ", search"}
         fields = " · ".join(
@@ -246,6 +241,12 @@ def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, st
     if conversion.where is not None or conversion.limit is not None:
         found.append(("taken", "those that `where` and `limit` let through"))
     return tuple(found)
+
+
+def _vector_text(vector: VectorField) -> str:
+    kinds = {"float32": "", "float16": "as float16", "sparse": "sparse"}
+    size = f"{vector.dimensions:,} dimensions" if vector.dimensions else ""  # a sparse one may have no number of them
+    return " ".join(part for part in (vector.name, size, kinds[vector.kind]) if part)
 
 
 def _index_text(index: object) -> str:

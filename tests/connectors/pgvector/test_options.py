@@ -55,6 +55,12 @@ def test_the_path_of_an_embedded_server_stands_beside_the_spec(tmp_path: Path) -
         assert anchored(untouched) == untouched
 
 
+def test_a_sparse_vector_without_a_number_of_dimensions_has_the_most_where_it_is_indexed() -> None:
+    assert OPTIONS.complete(shape(0, kind="sparse")).vectors[0].dimensions == 1_000_000_000
+    assert OPTIONS.complete(shape(0, Index("flat"), kind="sparse")).vectors[0].dimensions == 0
+    assert OPTIONS.complete(shape(30_522, kind="sparse")).vectors[0].dimensions == 30_522
+
+
 def test_what_the_spec_leaves_out_is_completed() -> None:
     completed = OPTIONS.complete(shape(3)).vectors[0]
     assert completed.index == Index("hnsw", m=16, ef_construction=64)

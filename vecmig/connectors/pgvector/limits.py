@@ -35,7 +35,11 @@ def complete(declared: Collection, vector_type: VectorType | None) -> Collection
         kind = vector.kind
         if vector_type is not None and kind != "sparse":  # no dense type holds a sparse vector
             kind = KINDS[vector_type]
-        return replace(vector, kind=kind, index=_with_defaults(vector.index or Index()))
+        index = _with_defaults(vector.index or Index())
+        dimensions = vector.dimensions
+        if kind == "sparse" and not dimensions and index.type != "flat":
+            dimensions = MAX_DIMENSIONS["sparse"]  # only a column that says how many can be indexed
+        return replace(vector, kind=kind, dimensions=dimensions, index=index)
 
     return replace(declared, vectors=tuple(map(completed, declared.vectors)))
 
