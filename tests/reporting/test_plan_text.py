@@ -202,3 +202,10 @@ def test_nothing_from_data_reaches_the_terminal_as_a_command(verbose: bool, copi
 def test_lines_fit_the_terminal() -> None:
     text = plan_text(planned(replace(RECONCILE, source="s", target="t")), width=60)
     assert max(map(len, text.splitlines()[2:])) <= 60
+
+
+def test_a_store_whose_speed_and_index_are_its_own_business_shows_no_unknown_amounts() -> None:
+    estimate = replace(MIGRATION.estimate, index_memory_bytes=None, load_s=None, index_s=None, verify_s=None, basis="")
+    text = plan_text(planned(replace(MIGRATION, estimate=estimate)))
+    assert "of memory" not in text
+    assert "how long it takes is not known before a first apply has measured it\n" in text

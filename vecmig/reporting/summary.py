@@ -141,7 +141,7 @@ def needs(plan: Plan) -> list[str]:
         times.append(f"proof {_seconds(each.estimate.verify_s for each in working)}")
     basis = "; ".join(dict.fromkeys(each.estimate.basis for each in working if each.estimate.basis))
     took = ", then ".join(times) + (f" ({basis})" if basis and times else "")
-    if times and all(each.endswith(UNKNOWN) for each in times):
+    if times and all(each.endswith(UNKNOWN) for each in times) and all(each.estimate.rows for each in working):
         took = "how long it takes is not known before a first apply has measured it"
     lines = [" · ".join([*charges(plan), *space]), prices(plan), took]
     return [line for line in lines if line]
