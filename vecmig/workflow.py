@@ -116,6 +116,7 @@ def observe_source(migration: Migration, workers: int) -> Observed:
             partitions_of(migration, source, workers),
             migration.source.options.place,
             source.capabilities.keeps_cursors,
+            source.capabilities.rounds_integers,
         )
 
 

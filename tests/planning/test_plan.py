@@ -3,6 +3,7 @@ from dataclasses import replace as with_changes
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
@@ -237,6 +238,15 @@ def test_zero_vectors_are_a_risk_under_cosine_only() -> None:
     assert "10 of 10 sampled vectors are zero" in risk
     by_l2 = Collection("docs", (VectorField("", 4, "l2"),), model="glove")
     assert not plan_migration(MIGRATION, source(by_l2, sample=zeros), NOTHING, None, MARK).risks
+
+
+def test_integers_that_a_store_of_doubles_may_have_rounded_are_a_risk() -> None:
+    texts = ['{"a": 9007199254740992.0, "b": 5.0}', '{"a": -1e16, "c": 1e300}', '{"a": 9007199254740993, "d": 0.5}']
+    sample = records(KEYS[:3]).replace("metadata", pa.array(texts))
+    doubles = with_changes(source(sample=sample), rounds_integers=True)
+    (risk,) = plan_migration(MIGRATION, doubles, NOTHING, None, MARK).risks
+    assert risk.startswith("2 of 3 sampled records have an integer of 2**53 or more in 'a'")
+    assert not plan_migration(MIGRATION, source(sample=sample), NOTHING, None, MARK).risks
 
 
 @pytest.mark.parametrize(

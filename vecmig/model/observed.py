@@ -19,6 +19,7 @@ class Observed:
     partitions: tuple[Partition, ...] = ()  # of the source
     place: str = ""  # which database that is
     keeps_cursors: bool = True  # see Capabilities
+    rounds_integers: bool = False  # likewise
 
     @property
     def rows(self) -> int:

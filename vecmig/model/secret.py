@@ -32,7 +32,7 @@ class Secret:
             raise SpecError(
                 Problem(f"`{self.expression}` needs the variable {name}, which is not set", hint=hint)
             ) from None
-        if not value:
+        if not value.strip():
             raise SpecError(Problem(f"`{self.expression}` is empty", hint="give the variable a value, then run again"))
         if value != self.expression:
             _revealed.add(value)

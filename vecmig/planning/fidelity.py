@@ -65,10 +65,29 @@ def risks_of_sample(converted: Converted, declared: Collection, quarantines: boo
     return risks
 
 
+def rounded(sample: RecordBatch) -> dict[str, int]:
+    """Return for how many records a field may hold another integer than was written, in a store of doubles.
+
+    From 2**53 on a double stands for several integers. Such a store gives a double, and what vecmig wrote as text an int.
+    """
+    found: Counter[str] = Counter()
+    for text in sample.bytes_of("metadata"):
+        try:
+            metadata = loads(text)
+        except ValueError:
+            continue  # it is among the rejected, which the plan shows
+        found.update(name for name, value in metadata.items() if isinstance(value, float) and _may_be_rounded(value))
+    return dict(found)
+
+
 def metadata_bytes(sample: RecordBatch) -> int:
     """Return the mean size of the metadata, as text."""
     sizes = [len(text) for text in sample.bytes_of("metadata")]
     return int(np.mean(sizes)) if sizes else 0
+
+
+def _may_be_rounded(value: float) -> bool:
+    return 2**53 <= abs(value) <= 2**64 and value.is_integer()  # a larger one was hardly meant as an integer
 
 
 def _kinds(sample: RecordBatch) -> dict[str, Counter[str]]:

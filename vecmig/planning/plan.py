@@ -26,7 +26,7 @@ from vecmig.planning.costs import Planned, costs
 from vecmig.planning.declare import conversion_of, declare, without_index
 from vecmig.planning.differ import index_changes, rebuilds
 from vecmig.planning.estimate import estimate
-from vecmig.planning.fidelity import fidelity, metadata_bytes, risks_of_sample
+from vecmig.planning.fidelity import fidelity, metadata_bytes, risks_of_sample, rounded
 
 
 def plan_migration(
@@ -268,6 +268,12 @@ def _risks(
     risks = []
     if sampled is not None and move is not None:
         risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")
+    if source.rounds_integers and source.sample is not None and move is not None:
+        risks += [
+            f"{count:,} of {len(source.sample):,} sampled records have an integer of 2**53 or more in {name!r}: the source"
+            " keeps numbers as doubles, so it may be another one than was written; hold it against its origin"
+            for name, count in rounded(source.sample).items()
+        ]
     if isinstance(move, ReconcileRecords) and move.prune:
         risks.append(
             "prune: records that only the target has are deleted; how many, is known when both sides are compared"

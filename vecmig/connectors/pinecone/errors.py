@@ -94,7 +94,9 @@ def translated(error: Exception, where: str) -> ConnectorError:
         case PineconeTimeoutError():
             return TransientError(f"{where}: no answer in time: {said}")
         case PineconeConnectionError() | httpx.HTTPError():
-            return TransientError(f"{where}: the connection failed: {said}")
+            return TransientError(f"{where}: the connection failed: {said}{_way(said)}")
+        case httpx.InvalidURL():
+            return ConnectorError(f"{where}: {said}; look at `host`")
         case ResponseParsingError():
             return TransientError(f"{where}: the answer cannot be read: {said}")
         case PineconeValueError() | PineconeTypeError():
@@ -131,11 +133,18 @@ def retry_after_s(error: Exception) -> float | None:
 def _is_too_large(error: Exception, status: int | None) -> bool:
     said = str(error).lower()
     return (
-        isinstance(error, PayloadTooLargeError | httpx.InvalidURL)
+        isinstance(error, PayloadTooLargeError)
+        or (isinstance(error, httpx.InvalidURL) and "too long" in said)
         or status == 414
         or (status == 400 and any(words in said for words in _TOO_LARGE))
         or (isinstance(error, PineconeError) and any(words in said for words in _MESSAGE_TOO_LARGE))
     )
+
+
+def _way(said: str) -> str:
+    """Return what to look at where no connection was made at all."""
+    unreached = ("refused", "name or service", "dns error", "tcp connect error", "name resolution", "certificate")
+    return "; look at the network, and at `host`" if any(words in said.lower() for words in unreached) else ""
 
 
 def _is_quota(said: str) -> bool:
