@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Any
 
 from vecmig.cli.main import main
-from vecmig.connectors.pgvector.connector import PgvectorConnector
+from vecmig.migration import Endpoint
+from vecmig.protocols import Source, Target
 from vecmig.storage.file import FileStateStore
 
 POINTS = [
@@ -18,6 +20,8 @@ POINTS = [
     for what in ("save", "replace", "create", "upsert", "checkpoint", "delete", "index")
     for when in ("before", "after")
 ]
+PAGE_BYTES = 150 << 10  # of Pinecone: so that there are cursors to go on from
+REQUESTS = ["before request", "after request"]  # to Pinecone, of which an upsert takes several
 
 
 class Reaper:
@@ -51,13 +55,47 @@ class Reaper:
         self.passes(f"after {what}")
 
 
+def watch_targets(reaper: Reaper) -> None:
+    """Lay the points around whatever connector is opened as a target."""
+    open_target, watched, lock = Endpoint.open_target, set[type](), Lock()
+
+    def opened(endpoint: Endpoint) -> Target:
+        target = open_target(endpoint)
+        with lock:
+            if type(target) not in watched:
+                watched.add(type(target))
+                for name in ("create", "upsert", "delete"):
+                    reaper.around(type(target), name, name)
+                reaper.around(type(target), "build_index", "index")
+                if endpoint.type == "pinecone":
+                    from vecmig.connectors.pinecone.vectors import VectorsApi
+
+                    reaper.around(VectorsApi, "upsert", "request")
+        return target
+
+    Endpoint.open_target = opened  # type: ignore[method-assign]
+
+
+def make_pages_small() -> None:
+    """Let Pinecone be read in small pages."""
+    open_source = Endpoint.open_source
+
+    def opened(endpoint: Endpoint) -> Source:
+        if endpoint.type == "pinecone":
+            from vecmig.connectors.pinecone import opening
+
+            opening.PAGE_BYTES = PAGE_BYTES
+        return open_source(endpoint)
+
+    Endpoint.open_source = opened  # type: ignore[method-assign]
+
+
 def run() -> None:
     point, at = sys.argv[1], int(sys.argv[2])
-    assert point in POINTS, point
+    assert point in (*POINTS, *REQUESTS), point
     reaper = Reaper(point, at)
-    for name in ("create", "upsert", "delete"):
-        reaper.around(PgvectorConnector, name, name)
-    reaper.around(PgvectorConnector, "build_index", "index")
+    watch_targets(reaper)
+    make_pages_small()
     reaper.around(FileStateStore, "save", "save")
     reaper.around(FileStateStore, "checkpoint", "checkpoint")
     reaper.around(os, "replace", "replace")  # the state's temporary file becomes the state

@@ -8,18 +8,18 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
-from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.migration import Project
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.digest import digest_of
 from vecmig.model.record import Digest, Key
 from vecmig.model.state import State
-from vecmig.protocols import Source
+from vecmig.protocols import ConnectorOptions, Source, Target
 from vecmig.spec.load import load
 from vecmig.storage.file import FileStateStore
 
@@ -27,30 +27,40 @@ ROOT = Path(__file__).parents[2]  # where `tests` can be imported from
 KILLED = -9
 PATIENCE_S = 60.0
 RECORDS, PART = 3_000, 150  # parts of a snapshot: each is read, written and checkpointed on its own
+SNAPSHOT = "{type: snapshot, path: source}"
+POSTGRES = '{type: pgvector, dsn: "{{ env.CRASH_DSN }}", table: kb}'
+
+
+def pinecone(index: str) -> str:
+    """Return an index as a spec has it."""
+    return f'{{type: pinecone, api_key: "{{{{ env.CRASH_KEY }}}}", host: "{{{{ vars.pinecone }}}}", index: {index}}}'
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A spec in a directory of its own; its source is a snapshot, its target a PostgreSQL."""
+    """A spec in a directory of its own."""
 
     directory: Path
     dsn: str
+    ends: tuple[str, str] = (SNAPSHOT, POSTGRES)  # source and target, as a spec has them
+    pinecone: str = ""  # the address of one, where an end is there
 
     def begin(self) -> None:
-        """Write the source and the spec."""
-        write_source(self.directory / "source", range(RECORDS))
+        """Write the spec and the source."""
         (self.directory / "vecmig.yaml").write_text(
-            """
+            f"""
 version: 1
 name: crash
-sources: {s: {type: snapshot, path: source}}
-targets: {t: {type: pgvector, dsn: "{{ env.CRASH_DSN }}", table: kb}}
-fields: {n: {type: int, filter: true}}
-verification: {search: {queries: {sample: 5}}, thresholds: {overlap: 0, recall: 0}}
-migrations: [{name: m, source: s, target: t, prune: true}]
-execution: {workers: 2}
+vars: {{pinecone: "{self.pinecone}"}}
+sources: {{s: {self.ends[0]}}}
+targets: {{t: {self.ends[1]}}}
+fields: {{n: {{type: int, filter: true}}}}
+verification: {{search: {{queries: {{sample: 5}}}}, thresholds: {{overlap: 0, recall: 0}}}}
+migrations: [{{name: m, source: s, target: t, prune: true}}]
+execution: {{workers: 2}}
 """
         )
+        write_source(self.source, range(RECORDS))
 
     def run(self, *command: str, timeout_s: float = 120, kill_after_s: float | None = None) -> int:
         """Run a module with arguments; return its exit code."""
@@ -66,7 +76,7 @@ execution: {workers: 2}
             return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=self.directory,
-                env=os.environ | {"CRASH_DSN": self.dsn, "PYTHONPATH": str(ROOT)},
+                env=os.environ | self.secrets | {"PYTHONPATH": str(ROOT)},
                 stdout=subprocess.DEVNULL,
                 stderr=complaint,
             )
@@ -95,12 +105,19 @@ execution: {workers: 2}
 
     def change_source(self) -> None:
         """Add 300 records, alter 300 and remove 300."""
-        path = self.directory / "source"
-        write_source(path, range(RECORDS, RECORDS + 300))
-        write_source(path, range(300, 600), version=1)
-        options = SnapshotOptions(str(path))
-        with closing(options.open()) as store:
-            store.delete(options.collection, [Key(f"ns{n % 3}", f"r{n}") for n in range(300)])
+        write_source(self.source, range(RECORDS, RECORDS + 300))
+        write_source(self.source, range(300, 600), version=1)
+        with closing(opened(self.source)) as store:
+            store.delete(self.source.collection, [Key(f"ns{n % 3}", f"r{n}") for n in range(300)])
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        return {"CRASH_DSN": self.dsn, "CRASH_KEY": "test"}
+
+    @property
+    def source(self) -> ConnectorOptions:
+        (migration,) = self.project().migrations
+        return migration.source.options
 
     @property
     def lock(self) -> Path:
@@ -125,7 +142,7 @@ execution: {workers: 2}
         return (self.directory / "stderr").read_text()
 
     def project(self) -> Project:
-        os.environ["CRASH_DSN"] = self.dsn
+        os.environ |= self.secrets
         return load(str(self.directory / "vecmig.yaml"))
 
     def digests(self) -> tuple[Digest, Digest]:
@@ -147,10 +164,13 @@ def wait_until(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -
         time.sleep(0.005)
 
 
-def write_source(path: Path, numbers: Sequence[int], dimensions: int = 8, version: int = 0) -> None:
-    """Write a record for each number to a snapshot; what it holds follows from number and version."""
-    options = SnapshotOptions(str(path))
-    with closing(options.open()) as store:
+def opened(options: ConnectorOptions) -> Target:
+    return cast(Target, options.open())
+
+
+def write_source(options: ConnectorOptions, numbers: Sequence[int], dimensions: int = 8, version: int = 0) -> None:
+    """Write a record for each number; what it holds follows from number and version."""
+    with closing(opened(options)) as store:
         store.create(Collection(options.collection, (VectorField("", dimensions, "cosine"),), mark="crash"))
         for start in range(0, len(numbers), PART):
             part = numbers[start : start + PART]
