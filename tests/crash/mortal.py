@@ -73,7 +73,7 @@ def watch_targets(reaper: Reaper) -> None:
                     reaper.around(VectorsApi, "upsert", "request")
         return target
 
-    Endpoint.open_target = opened  # type: ignore[method-assign]
+    Endpoint.open_target = opened  # type: ignore[assignment, method-assign]
 
 
 def make_pages_small() -> None:
@@ -87,7 +87,7 @@ def make_pages_small() -> None:
             opening.PAGE_BYTES = PAGE_BYTES
         return open_source(endpoint)
 
-    Endpoint.open_source = opened  # type: ignore[method-assign]
+    Endpoint.open_source = opened  # type: ignore[assignment, method-assign]
 
 
 def run() -> None:
