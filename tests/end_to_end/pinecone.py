@@ -1,4 +1,4 @@
-"""A Pinecone on localhost beside the site of conftest.py: filled, changed and looked at by its own SDK, or by vecmig's connector."""
+"""A Pinecone on localhost beside the site of conftest.py: filled, changed and looked at."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,18 +9,28 @@ from typing import Any
 from pinecone import Pinecone
 
 from tests.doubles.pinecone import Double
-from tests.end_to_end.conftest import PLAIN, Row, Site, batch_of, digest
+from tests.end_to_end.conftest import PLAIN, Row, Site, batch_of, digest, rows
 from vecmig.connectors.pinecone.options import PineconeOptions
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.record import Digest, Key
 from vecmig.model.secret import Secret
 
 KEY = '"{{ env.PINECONE_API_KEY }}"'
+NAMESPACES = ("", "de", "en")
 HEAD = """\
 version: 1
 name: kb
 vars: {pinecone: "http://localhost:5080"}
 """
+DENSE = {"type": "dense_vector", "dimension": 8, "metric": "dotproduct"}
+INDEXES: dict[str, dict[str, dict[str, Any]]] = {  # as others make them
+    "dense": {"_values": {**DENSE, "metric": "cosine"}},
+    "sparse": {"_sparse_values": {"type": "sparse_vector"}},
+    "both": {"_values": DENSE},
+    "documents": {"embedding": DENSE, "title": {"type": "string", "filterable": True}},
+    "documents-both": {"embedding": DENSE, "terms": {"type": "sparse_vector"}},
+}
+"""Schemas by name: what each record of an index has is among the fields."""
 
 
 def end(index: str, more: str = "") -> str:
@@ -55,6 +65,33 @@ class Cloud:
             for record in records:
                 vector = {"id": record["id"], "values": record["vector:"], "metadata": record["metadata"]}
                 opened.upsert(vectors=[vector], namespace=record["namespace"])
+
+    def fill(self, name: str) -> int:
+        """Make an index and store thirty records by the SDK, ten ids in each of three namespaces; return how many."""
+        self.make(name, INDEXES[name])
+        with self.client() as client, client.index(name) as index:
+            for n, row in enumerate(rows(range(30))):
+                metadata = {
+                    "n": n,
+                    "price": n / 8,
+                    "title": f"Nr. {n} ü",
+                    "tags": ["a", "b"][: 1 + n % 2],
+                    "new": n % 2 > 0,
+                }
+                sparse = {"indices": [n, 999_999_999], "values": [0.5, -1.25]}
+                id, namespace = f"id#{n // 3}", NAMESPACES[n % 3]
+                if name.startswith("documents"):
+                    terms = {"terms": sparse} if name.endswith("both") else {}
+                    document = {"_id": id, "embedding": row["vector:"], **terms, **metadata}
+                    index.documents.upsert(documents=[document], namespace=namespace or "__default__")
+                    continue
+                vector: dict[str, Any] = {"id": id, "metadata": metadata}
+                if name != "sparse":
+                    vector["values"] = row["vector:"]
+                if name in ("sparse", "both"):
+                    vector["sparse_values"] = sparse
+                index.upsert(vectors=[vector], namespace=namespace)
+        return 30
 
     def remove(self, index: str, keys: Sequence[Key]) -> None:
         with self.client() as client, client.index(index) as opened:

@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 
 from tests.doubles.pinecone import Double
 from tests.end_to_end.conftest import Row, Site, batch_of, digest, rows
-from tests.end_to_end.pinecone import HEAD, Cloud, end, options
+from tests.end_to_end.pinecone import HEAD, INDEXES, NAMESPACES, Cloud, end, options
 from tests.end_to_end.test_roundtrip import floats, migrate, texts, values
 from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.model.collection import Collection, Metric, VectorField
 from vecmig.model.digest import digest_of
 from vecmig.model.record import Digest
 
-NAMESPACES = ("", "de", "en")
 ODD: list[dict[str, Any]] = [  # each is the metadata of one id in three namespaces
     {},
     {"nothing": None, "text": "", "blank": " "},
@@ -153,45 +152,6 @@ def test_any_records_keep_their_digest_there_and_back(
             connector.drop("kb")
 
 
-DENSE = {"type": "dense_vector", "dimension": 8, "metric": "dotproduct"}
-INDEXES: dict[str, dict[str, dict[str, Any]]] = {  # as others make them
-    "dense": {"_values": {**DENSE, "metric": "cosine"}},
-    "sparse": {"_sparse_values": {"type": "sparse_vector"}},
-    "both": {"_values": DENSE},
-    "documents": {"embedding": DENSE, "title": {"type": "string", "filterable": True}},
-    "documents-both": {"embedding": DENSE, "terms": {"type": "sparse_vector"}},
-}
-"""Schemas by name: what each record of an index has is among the fields."""
-
-
-def fill(cloud: Cloud, name: str) -> int:
-    """Make an index and store thirty records by the SDK, ten ids in each of three namespaces; return how many."""
-    cloud.make(name, INDEXES[name])
-    with cloud.client() as client, client.index(name) as index:
-        for n, row in enumerate(rows(range(30))):
-            metadata = {
-                "n": n,
-                "price": n / 8,
-                "title": f"Nr. {n} ü",
-                "tags": ["a", "b"][: 1 + n % 2],
-                "new": n % 2 > 0,
-            }
-            sparse = {"indices": [n, 999_999_999], "values": [0.5, -1.25]}
-            id, namespace = f"id#{n // 3}", NAMESPACES[n % 3]
-            if name.startswith("documents"):
-                terms = {"terms": sparse} if name.endswith("both") else {}
-                document = {"_id": id, "embedding": row["vector:"], **terms, **metadata}
-                index.documents.upsert(documents=[document], namespace=namespace or "__default__")
-                continue
-            vector: dict[str, Any] = {"id": id, "metadata": metadata}
-            if name != "sparse":
-                vector["values"] = row["vector:"]
-            if name in ("sparse", "both"):
-                vector["sparse_values"] = sparse
-            index.upsert(vectors=[vector], namespace=namespace)
-    return 30
-
-
 SNAPSHOT = "{type: snapshot, path: exported}"
 
 
@@ -207,7 +167,7 @@ SNAPSHOT = "{type: snapshot, path: exported}"
     ids=lambda value: value if value in INDEXES else "",
 )
 def test_an_index_that_others_made_goes_elsewhere_and_comes_back_equal(cloud: Cloud, name: str, by: str) -> None:
-    count = fill(cloud, name)
+    count = cloud.fill(name)
     cloud.site.spec(spec((end(name), by), (by, end("back"))))
     for migration in ("m0", "m1"):
         outcome = cloud.outcome("--only", migration)

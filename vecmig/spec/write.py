@@ -76,8 +76,8 @@ def write(name: str, type: str, options: Mapping[str, object], collection: Colle
         endpoint["adopt"] = True
     embedding: dict[str, Any] = {"model": collection.model} if collection.model else {}
     sizes = {vector.dimensions for vector in collection.vectors}
-    if len(sizes) == 1:
-        embedding |= {"dimensions": sizes.pop()}
+    if len(sizes) == 1 and (size := sizes.pop()):  # a sparse vector may have no number of them
+        embedding |= {"dimensions": size}
     if embedding:
         endpoint["embedding"] = embedding
     document: dict[str, Any] = {"version": 1, "name": name, "sources" if as_source else "targets": {name: endpoint}}
