@@ -166,7 +166,8 @@ class ConnectorOptions(Protocol):
 
     Its module must not import the vendor's client, so that `validate` is fast and works without it. The attributes
     `page_rows` (records a page, so that tests can put cursors to work) and `type_name` are not keys of the spec. A class
-    attribute `published = False` keeps a connector that is for tests only out of schema.json.
+    attribute `published = False` keeps a connector that is for tests only out of schema.json, one `declares_metadata =
+    True` says that the store types all metadata, so that what the spec leaves open is inferred from the source.
     """
 
     @property
@@ -187,11 +188,17 @@ class ConnectorOptions(Protocol):
     def anchored(self, directory: str) -> ConnectorOptions:
         """Return these options with relative paths made absolute, from `directory`."""
 
-    def complete(self, declared: Collection) -> Collection:
-        """Return the collection as the store would hold it: kinds of vector, defaults of the index filled in."""
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
+        """Return the collection as the store would hold it: kinds of vector, defaults of the index and settings filled in.
 
-    def refusals(self, declared: Collection) -> Sequence[str]:
-        """Return why the store cannot hold it, each with the ways out; without a connection. `dimensions` 0: not known."""
+        `actual`: the one that is there, which a store that can never change a default leaves as it is.
+        """
+
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
+        """Return why the store cannot hold it, each with the ways out; without a connection. `dimensions` 0: not known.
+
+        `actual`: the one that is there; then also what of its indexes and settings can never be changed into that.
+        """
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         """Return what `rows` records with so much metadata each will need, without a connection."""

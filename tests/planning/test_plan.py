@@ -38,13 +38,13 @@ PARTS = (Partition("docs", "0/1"),)
 class IndexedOptions(MemoryOptions, frozen=True):
     """A store that builds its index after the load, and cannot hold more than eight dimensions."""
 
-    def complete(self, declared: Collection) -> Collection:
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         def full(index: Index | None) -> Index | None:
             return replace(index, m=index.m or 16) if index and index.type == "hnsw" else index
 
         return replace(declared, vectors=tuple(replace(v, index=full(v.index)) for v in declared.vectors))
 
-    def refusals(self, declared: Collection) -> Sequence[str]:
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return [f"{v.dimensions} dimensions are over 8" for v in declared.vectors if v.dimensions > 8]
 
 
@@ -93,10 +93,10 @@ FIRST = plan_migration(MIGRATION, source(), NOTHING, None, MARK)
 
 def test_a_new_target_is_created_loaded_and_indexed_in_this_order() -> None:
     create, load, index = FIRST.actions
-    assert create == CreateCollection("docs-to-kb", DECLARED)
+    assert create == CreateCollection("docs-to-kb", replace(DECLARED, namespaced=True))
     assert isinstance(load, LoadRecords)
     assert (load.source, load.target, load.partitions, load.rows) == ("docs", "kb", PARTS, 10)
-    assert index == BuildIndex("docs-to-kb", DECLARED)
+    assert index == BuildIndex("docs-to-kb", replace(DECLARED, namespaced=True))
 
 
 def test_nothing_moved_since_the_last_apply_means_no_action_and_says_on_what_that_rests() -> None:

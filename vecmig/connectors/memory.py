@@ -53,10 +53,10 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def anchored(self, directory: str) -> "MemoryOptions":
         return self
 
-    def complete(self, declared: Collection) -> Collection:
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return replace(declared, vectors=tuple(replace(vector, index=None) for vector in declared.vectors))
 
-    def refusals(self, declared: Collection) -> Sequence[str]:
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -60,6 +60,8 @@ class Collection(Struct, frozen=True):
     fields: tuple[Field, ...] = ()
     mark: str | None = None  # vecmig's: who made it. None: vecmig did not
     model: str | None = None  # what embedded its vectors, where the store knows
+    namespaced: bool | None = None  # whether records have namespaces other than "", or may have them. None: not known
+    settings: tuple[tuple[str, str], ...] = ()  # what the store sets besides, in its own words: ("shards", "3")
 
     def vector(self, name: str) -> VectorField:
         """Return the vector of this name. Raises KeyError."""
@@ -68,11 +70,17 @@ class Collection(Struct, frozen=True):
     def agrees_with(self, actual: "Collection") -> bool:
         """True if what is declared here holds there: a default that the server filled in is no difference.
 
-        The index is left to the planner: it is built last, and a load that was interrupted still agrees.
+        The index is left to the planner, as the settings are: it is built last, and a load that was interrupted still
+        agrees.
         """
+        known = {vector.name: vector.dimensions for vector in actual.vectors}
+
+        def dimensions(vector: VectorField) -> int:
+            # a store that does not declare them knows none before its first record
+            return vector.dimensions if vector.kind == "sparse" or known.get(vector.name) else 0
 
         def shape(collection: Collection) -> set[tuple[str, int, str, str]]:
-            return {(v.name, v.dimensions, v.metric, v.kind) for v in collection.vectors}
+            return {(v.name, dimensions(v), v.metric, v.kind) for v in collection.vectors}
 
         def types(collection: Collection) -> set[tuple[str, str]]:
             return {(field.name, field.type) for field in collection.fields}
@@ -81,4 +89,5 @@ class Collection(Struct, frozen=True):
             shape(self) == shape(actual)
             and types(self) <= types(actual)
             and self.mark in (None, actual.mark)
+            and not (self.namespaced and actual.namespaced is False)
         )  # fmt: skip

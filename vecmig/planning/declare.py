@@ -8,8 +8,17 @@ from vecmig.model.collection import Collection, VectorField
 from vecmig.model.plan import Conversion, VectorRule
 
 
-def declare(migration: Migration, source: Collection, mark: str | None) -> Collection:
-    """Return the target as it is to be. Raises UnsupportedError, with every reason, if the store cannot hold it."""
+def declare(
+    migration: Migration,
+    source: Collection,
+    mark: str | None,
+    namespaced: bool | None = None,
+    actual: Collection | None = None,
+) -> Collection:
+    """Return the target as it is to be. Raises UnsupportedError, with every reason, if the store cannot hold it.
+
+    `namespaced`: whether the records have namespaces. `actual`: the target as it is; None: there is none.
+    """
     choices = migration.vectors or tuple(VectorChoice(vector.name, vector.name) for vector in source.vectors)
     known = {vector.name: vector for vector in source.vectors}
     reasons = [
@@ -43,7 +52,8 @@ def declare(migration: Migration, source: Collection, mark: str | None) -> Colle
         or source.model
     )
     options = migration.target.options
-    declared = options.complete(Collection(options.collection, tuple(vectors), migration.fields, mark, model))
+    shape = Collection(options.collection, tuple(vectors), migration.fields, mark, model, namespaced)
+    declared = options.complete(shape, actual)
     for before, after in zip(vectors, declared.vectors, strict=True):
         if (before.kind == "sparse") != (after.kind == "sparse"):
             reasons.append(f"vector {before.name!r} is {before.kind} in the source and would be {after.kind} here")
@@ -72,7 +82,7 @@ def without_index(collection: Collection) -> Collection:
     """Return what of a collection cannot be changed in place: without its indexes."""
     vectors = tuple(replace(vector, index=None) for vector in collection.vectors)
     fields = tuple(replace(field, filter=False, search=False) for field in collection.fields)
-    return replace(collection, vectors=vectors, fields=fields)
+    return replace(collection, vectors=vectors, fields=fields, settings=())
 
 
 def _asked(own: Embedding, common: Embedding) -> Embedding:

@@ -15,7 +15,7 @@ def rebuilds(declared: Collection, actual: Collection) -> list[str]:
         reasons += [
             f"{label}{key} {getattr(now[vector.name], key)} -> {getattr(vector, key)}"
             for key in ("dimensions", "metric", "kind")
-            if getattr(now[vector.name], key) != getattr(vector, key)
+            if getattr(now[vector.name], key) != getattr(vector, key) and not _is_unknown(now[vector.name], key)
         ]
     declared_names = {vector.name for vector in declared.vectors}
     reasons += [f"vector {name!r} is there, the spec has none" for name in now if name not in declared_names]
@@ -25,6 +25,8 @@ def rebuilds(declared: Collection, actual: Collection) -> list[str]:
             reasons.append(f"field {field.name!r} is not a typed field there")
         elif types[field.name] != field.type:
             reasons.append(f"field {field.name!r} {types[field.name]} -> {field.type}")
+    if declared.namespaced and actual.namespaced is False:
+        reasons.append("records have namespaces, and it has no place for them")
     if declared.model and actual.model and declared.model != actual.model:
         reasons.append(f"model {actual.model} -> {declared.model}")
     return reasons
@@ -46,7 +48,17 @@ def index_changes(declared: Collection, actual: Collection | None) -> list[str]:
             for key, label in (("filter", "filter"), ("search", "text"))
             if getattr(field, key) and not (there and getattr(there, key))
         ]
+    if actual is not None:
+        set_ = dict(actual.settings)
+        lines += [
+            f"{key} {set_.get(key, 'none')} -> {value}" for key, value in declared.settings if set_.get(key) != value
+        ]
     return lines
+
+
+def _is_unknown(vector: VectorField, key: str) -> bool:
+    """Return whether nobody knows it yet: dimensions that no store declared, before the first record."""
+    return key == "dimensions" and not vector.dimensions and vector.kind != "sparse"
 
 
 def _index(vector: VectorField, actual: Index | None) -> list[str]:

@@ -27,6 +27,7 @@ from vecmig.planning.declare import conversion_of, declare, without_index
 from vecmig.planning.differ import index_changes, rebuilds
 from vecmig.planning.estimate import estimate
 from vecmig.planning.fidelity import fidelity, metadata_bytes, risks_of_sample, rounded
+from vecmig.planning.infer import with_fields
 
 
 def plan_migration(
@@ -39,11 +40,14 @@ def plan_migration(
     """
     assert source.collection is not None
     assert source.fingerprint is not None
-    declared = declare(migration, source.collection, mark)
+    namespaced = migration.namespace_from is not None or any(source.counts)  # the one without a name is ""
+    declared = declare(migration, source.collection, mark, namespaced, target.collection)
+    conversion = conversion_of(migration, source.collection, declared)
+    sampled = convert(source.sample, conversion) if source.sample is not None else None
+    declared = with_fields(migration.target.options, declared, sampled.batch if sampled else None, target.collection)
     if target.collection is not None:
         declared = replace(declared, mark=owned(migration, target.collection, mark))
         refuse_rebuild(migration, declared, target.collection)
-    conversion = conversion_of(migration, source.collection, declared)
     changes = index_changes(declared, target.collection)
     digest = endpoints_digest(migration, source, target)
     move, why = _records(migration, conversion, source, target, applied, digest)
@@ -55,7 +59,6 @@ def plan_migration(
         actions.append(move)
     if changes:
         actions.append(BuildIndex(migration.name, declared))
-    sampled = convert(source.sample, conversion) if source.sample is not None else None
     mends = bool(applied and (applied.report is None or applied.report.verdict != "passed"))
     asked = Planned(
         migration,
@@ -101,7 +104,11 @@ def plan_migration(
 
 def schema_digest(collection: Collection | None) -> str:
     """Return a digest of what of a collection cannot be changed in place; of its absence, too."""
-    shape = without_index(collection) if collection else None
+    shape = msgspec.to_builtins(without_index(collection)) if collection else None
+    if shape is not None:  # what a store does not know of is left out: it says nothing
+        del shape["settings"]
+        if shape["namespaced"] is None:
+            del shape["namespaced"]
     return hashlib.sha256(msgspec.json.encode(shape)).hexdigest()
 
 
@@ -137,7 +144,9 @@ def owned(migration: Migration | DeclaredTarget, actual: Collection, mark: str) 
 
 def refuse_rebuild(migration: Migration | DeclaredTarget, declared: Collection, actual: Collection) -> None:
     """Raise UnsupportedError, with every reason, where only a new collection can be what the spec asks for."""
-    reasons = rebuilds(declared, actual)
+    options = migration.target.options
+    never = options.refusals(declared)  # `declare` asks for these
+    reasons = [*rebuilds(declared, actual), *(each for each in options.refusals(declared, actual) if each not in never)]
     if reasons:
         lines = "\n".join(f"  - {reason}" for reason in reasons)
         raise UnsupportedError(
@@ -238,6 +247,7 @@ def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, st
         if vector.index is not None:
             label = f"index {vector.name}".strip()
             found.append((label, f"{_index_text(vector.index)} {vector.metric}"))
+    found += [*declared.settings]
     if conversion.where is not None or conversion.limit is not None:
         found.append(("taken", "those that `where` and `limit` let through"))
     return tuple(found)
@@ -286,7 +296,7 @@ def _risks(
         risks += _undecided(migration, declared, source)
     if sampled is not None and move is not None and sampled.selected:
         seen = {name for text in sampled.batch.bytes_of("metadata") for name in loads(text)}
-        unseen = [field.name for field in declared.fields if field.name not in seen]
+        unseen = [field.name for field in migration.fields if field.name not in seen]
         if unseen and len(sampled.batch):
             risks.append(f"no sampled record has the field {', '.join(map(repr, unseen))}: is that its name?")
     if isinstance(move, LoadRecords) and source.rows == 0:

@@ -59,7 +59,7 @@ def _declared(target: DeclaredTarget, actual: Collection) -> Collection:
         for vector in actual.vectors
     )
     declared = Collection(actual.name, vectors, target.fields, actual.mark, target.embedding.model)
-    completed = target.target.options.complete(declared)
+    completed = target.target.options.complete(declared, actual)
     if target.index is not None:
         return completed
     # nothing is said of the index, so the store's defaults are not asked for

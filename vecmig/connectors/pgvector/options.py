@@ -109,10 +109,10 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
             return self
         return replace(self, dsn=Secret(EMBEDDED + os.path.abspath(os.path.join(directory, path))))
 
-    def complete(self, declared: Collection) -> Collection:
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return complete(declared, self.vector_type)
 
-    def refusals(self, declared: Collection) -> Sequence[str]:
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return refusals(self.complete(declared))
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -114,10 +114,10 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def anchored(self, directory: str) -> "PineconeOptions":
         return self
 
-    def complete(self, declared: Collection) -> Collection:
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return complete(declared)
 
-    def refusals(self, declared: Collection) -> Sequence[str]:
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return refusals(self.complete(declared), self.kind)
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -83,10 +83,10 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def anchored(self, directory: str) -> "SnapshotOptions":
         return self if self.remote else replace(self, path=os.path.join(directory, os.path.expanduser(self.path)))
 
-    def complete(self, declared: Collection) -> Collection:
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return replace(declared, vectors=tuple(replace(vector, index=None) for vector in declared.vectors))
 
-    def refusals(self, declared: Collection) -> Sequence[str]:
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         if glob.has_magic(self.path) or self.path.endswith(".parquet"):
             return (f"{self.path!r} names files, and a snapshot is a directory: give the path of one",)
         return ()
