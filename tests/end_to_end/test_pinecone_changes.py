@@ -134,3 +134,16 @@ def test_counts_that_come_later_than_the_records_are_no_change_to_the_next_plan(
     late.outcome()
     site.settled()
     assert site.run("plan", "--detailed-exitcode").code == 0
+
+
+def test_index_parameters_that_pinecone_has_no_use_for_are_said_not_to_apply(double: Double, site: Site) -> None:
+    Cloud(double, site).store("source", of_one(range(6)))
+    site.spec(f"{SPEC}index: {{type: hnsw, m: 32, ef_construction: 200}}\n")
+    said = " ".join(site.run("plan").out.split())
+    assert "index left to pinecone: `m`, `ef_construction` do not apply" in said
+
+
+def test_the_dimensions_that_a_spec_asks_for_are_those_of_the_dense_vector(double: Double, site: Site) -> None:
+    Cloud(double, site).fill("both")
+    site.spec(f"{SPEC.replace('index: source', 'index: both')}embedding: {{dimensions: 8}}\n")
+    assert site.run("plan").code == 0

@@ -84,7 +84,7 @@ def plan_migration(
         verify=mends,
         why=why,
         changes=tuple(changes) if target.collection is not None else (),
-        details=(*_places(source, target), *details(declared, conversion)),
+        details=(*_places(source, target), *details(declared, conversion), *_not_applied(migration, declared)),
         fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
         sampled=sampled.selected if sampled else 0,
         risks=tuple(_risks(migration, declared, source, target, move, sampled)),
@@ -251,6 +251,23 @@ def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, st
     if conversion.where is not None or conversion.limit is not None:
         found.append(("taken", "those that `where` and `limit` let through"))
     return tuple(found)
+
+
+def _not_applied(migration: Migration, declared: Collection) -> tuple[tuple[str, str], ...]:
+    """Return what the spec says of indexes that the store makes by itself."""
+    own = {vector.name for vector in declared.vectors if vector.index is None}
+    chosen = [choice.index or migration.index for choice in migration.vectors if choice.name in own]
+    asked = chosen or ([migration.index] if own else [])
+    given = [key for index in asked for key, value in msgspec.structs.asdict(index).items() if value is not None]
+    names = [f"`{key}`" for key in dict.fromkeys(given) if key != "type"]
+    if not names:
+        return ()
+    return (
+        (
+            "index",
+            f"left to {migration.target.type}: {', '.join(names)} {'does' if len(names) == 1 else 'do'} not apply",
+        ),
+    )
 
 
 def _vector_text(vector: VectorField) -> str:
