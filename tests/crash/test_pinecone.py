@@ -66,31 +66,36 @@ def test_kills_between_the_requests_of_a_batch_lose_and_double_nothing(into: Sce
 def test_kills_while_a_changed_source_is_reconciled_lose_and_double_nothing(into: Scenario) -> None:
     assert into.apply() == 0, into.complaint
     into.change_source()
-    for point in ("after request", "after upsert", "after delete"):
+    for point in ("before request", "after request", "after delete"):
         assert into.apply_dying(point, 1) == KILLED, f"{point}: {into.complaint}"
     finish(into)
 
 
 @pytest.mark.soak
 def test_a_kill_at_every_step_loses_and_doubles_nothing(scenario: Scenario) -> None:
-    points = [*POINTS, *(REQUESTS if "pinecone" in scenario.ends[1] else ())]
-    for point in (point for point in points if "delete" not in point):
+    points = [point for point in POINTS if "delete" not in point]
+    if "pinecone" in scenario.ends[1]:
+        upsert = points.index("before upsert")
+        points[upsert:upsert] = REQUESTS
+    for point in points:
         assert scenario.apply_dying(point, 1) == KILLED, f"{point}: {scenario.complaint}"
     finish(scenario)
     scenario.change_source()
-    for point in (point for point in points if "create" not in point and "index" not in point):
+    for point in ("before save", "before replace", "before upsert", "after upsert", "before delete", "after delete"):
         assert scenario.apply_dying(point, 1) == KILLED, f"{point}: {scenario.complaint}"
     finish(scenario)
 
 
 @pytest.mark.soak
-def test_forty_kills_at_random_lose_and_double_nothing(scenario: Scenario) -> None:
+def test_kills_at_random_lose_and_double_nothing(scenario: Scenario) -> None:
     dice, hits = random.Random(3), 0
     scenario.slow_down(1000)
     for _ in ("load", "reconcile"):
-        for _ in range(20):
-            hits += scenario.apply_dying_after(dice.uniform(0, 5))
+        for _ in range(10):
+            if not scenario.apply_dying_after(dice.uniform(0, 1.5)):
+                break
+            hits += 1
         finish(scenario)
         scenario.change_source()
-    print(f"\n{hits} kills hit vecmig at work, {40 - hits} came after its end")
-    assert hits > 20
+    print(f"\n{hits} kills hit vecmig at work")
+    assert hits >= 5
