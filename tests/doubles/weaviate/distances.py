@@ -1,0 +1,25 @@
+"""Distances between one vector and many, as the server defines them: less is nearer."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.doubles.weaviate.partitions import Vector
+
+
+def distances(metric: str, matrix: Vector, vector: Vector) -> NDArray[np.float32]:
+    """Of each row of the (n, d) matrix."""
+    match metric:
+        case "dot":
+            found = -(matrix @ vector)
+        case "l2-squared":
+            found = ((matrix - vector) ** 2).sum(axis=1)
+        case "manhattan":
+            found = np.abs(matrix - vector).sum(axis=1)
+        case "hamming":
+            found = (matrix != vector).sum(axis=1)
+        case _:
+            norms = np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector)
+            dots = matrix @ vector
+            # a zero vector is as far from everything as an orthogonal one
+            found = 1 - np.divide(dots, norms, out=np.zeros_like(dots), where=norms != 0)
+    return np.asarray(found, np.float32)

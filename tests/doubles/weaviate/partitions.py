@@ -1,0 +1,121 @@
+"""The objects of one tenant, or of a collection without tenants: what the server calls a shard."""
+
+import bisect
+import time
+from collections import deque
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Object:
+    id: bytes
+    """16 bytes: objects are kept and given in this order."""
+    properties: dict[str, Any]
+    """As properties.py reads them."""
+    vectors: dict[str, bytes]
+    """By name, "" for the legacy one; float32 in little endian, as received."""
+    created_ms: int = 0
+    updated_ms: int = 0
+    is_found_by_id: bool = True
+    """Whether filters find it by its id: not if it was first written in capitals, or without dashes."""
+    wire: bytes | None = None
+    """The properties that are returned when none is named, as a message; made when first asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """When a written vector is indexed: after so many seconds, and so many looks at the nodes or shards."""
+
+    seconds: float = 0
+    polls: int = 0
+
+
+@dataclass(slots=True)
+class _Queued:
+    ids: set[bytes]
+    vectors: int
+    due: float
+    polls: int
+
+
+@dataclass(slots=True)
+class Partition:
+    status: str = "HOT"
+    """HOT, COLD or FROZEN, as the API names them."""
+    objects: dict[bytes, Object] = field(default_factory=dict)
+    dimensions: dict[str, int] = field(default_factory=dict)
+    """Of each vector, from the first one stored."""
+    _queue: deque[_Queued] = field(default_factory=deque)
+    _order: list[bytes] | None = None
+    _matrices: dict[str, tuple[list[bytes], Vector]] = field(default_factory=dict)
+
+    def put(self, objects: Iterable[Object], lag: Lag) -> None:
+        """Store or replace these objects, whose vectors are indexed when the lag allows."""
+        now_ms = time.time_ns() // 1_000_000
+        ids, vectors = set(), 0
+        for item in objects:
+            before = self.objects.get(item.id)
+            item.created_ms = item.updated_ms = now_ms  # also of an object that was there
+            if before is None:
+                self._order = None
+            else:
+                item.is_found_by_id = before.is_found_by_id
+            self.objects[item.id] = item
+            ids.add(item.id)
+            vectors += len(item.vectors)
+        self._matrices.clear()
+        if vectors and lag != Lag():
+            self._queue.append(_Queued(ids, vectors, time.monotonic() + lag.seconds, lag.polls))
+
+    def delete(self, ids: Collection[bytes]) -> None:
+        for id in ids:
+            self.objects.pop(id, None)
+        self._order = None
+        self._matrices.clear()
+
+    def waiting(self, *, polling: bool = False) -> int:
+        """The number of vectors that are not yet indexed. `polling` counts as one look at the nodes."""
+        self._settle()
+        count = sum(queued.vectors for queued in self._queue)
+        if polling:
+            for queued in self._queue:
+                queued.polls -= 1
+        return count
+
+    def ids(self) -> list[bytes]:
+        """The ids in order. Not to be changed."""
+        if self._order is None:
+            self._order = sorted(self.objects)
+        return self._order
+
+    def page(self, after: bytes, size: int) -> list[Object]:
+        """Up to `size` objects that follow the id `after`; from the first one where it is empty."""
+        ids = self.ids()
+        start = bisect.bisect_right(ids, after) if after else 0
+        return [self.objects[id] for id in ids[start : start + size]]
+
+    def matrix(self, name: str) -> tuple[list[bytes], Vector]:
+        """The ids whose vector of this name is indexed, and those vectors as (n, d)."""
+        self._settle()
+        hidden = set().union(*(queued.ids for queued in self._queue)) if self._queue else set()
+        if hidden or name not in self._matrices:
+            found = [(id, item.vectors[name]) for id, item in self.objects.items() if name in item.vectors]
+            found = [(id, raw) for id, raw in found if id not in hidden]
+            rows = np.frombuffer(b"".join(raw for _, raw in found), "<f4")
+            made = ([id for id, _ in found], rows.reshape(len(found), -1) if found else np.empty((0, 0), np.float32))
+            if hidden:
+                return made
+            self._matrices[name] = made
+        return self._matrices[name]
+
+    def _settle(self) -> None:
+        now = time.monotonic()
+        while self._queue and self._queue[0].due <= now and self._queue[0].polls <= 0:
+            self._queue.popleft()

@@ -1,0 +1,100 @@
+"""Search: pages by cursor, fetches by filter, and the nearest vectors."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tests.doubles.weaviate import filters, replies
+from tests.doubles.weaviate.calls import Call
+from tests.doubles.weaviate.errors import Refused
+from tests.doubles.weaviate.near import nearest
+from tests.doubles.weaviate.partitions import Object, Partition
+from tests.doubles.weaviate.store import Collection, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    item: Object
+    distance: float | None = None
+    score: float | None = None
+
+
+def search(store: Store, call: Call, asked: Any, answer: Any) -> None:
+    collection = store.find(asked.collection)
+    _check_properties(collection, asked.properties)
+    _check_cursor(asked)
+    with collection.lock:
+        partition = collection.active(asked.tenant)
+        size = asked.limit or call.limits.default_results
+        if size + asked.offset > call.limits.query_maximum_results:
+            raise Refused(
+                f"query maximum results exceeded: the offset '{asked.offset}' and limit '{size}' together exceed "
+                f"QUERY_MAXIMUM_RESULTS '{call.limits.query_maximum_results}'"
+            )
+        hits = _hits(collection, partition, asked, size)
+        multi, vectors, declared = collection.multi_vectors, list(collection.vectors), collection.declared
+    call.objects = len(hits)
+    names = vectors if asked.metadata.vector else list(asked.metadata.vectors)
+    everything = not asked.HasField("properties")
+    for hit in hits:
+        result = answer.results.add()
+        result.properties.target_collection = collection.name
+        if everything or asked.properties.ListFields():
+            replies.fill_properties(hit.item, declared, asked.properties, result.properties, everything=everything)
+        _fill_metadata(hit, asked.metadata, result.metadata)
+        replies.fill_vectors(hit.item, multi, names, result.metadata)
+
+
+def _hits(collection: Collection, partition: Partition, asked: Any, size: int) -> list[Hit]:
+    if asked.after:
+        return [Hit(item) for item in partition.page(uuid.UUID(asked.after).bytes, size)]
+    is_match = filters.compiled(asked.filters, collection) if asked.HasField("filters") else None
+    if asked.HasField("near_vector"):
+        found = nearest(collection, partition, asked.near_vector, is_match, asked.offset + size)
+        return [Hit(partition.objects[id], distance) for id, distance in found[asked.offset :]]
+    if is_match is None:
+        return [Hit(item) for item in partition.page(b"", asked.offset + size)[asked.offset :]]
+    chosen = [item for id in partition.ids() if is_match(item := partition.objects[id])]
+    return [Hit(item) for item in chosen[asked.offset : asked.offset + size]]
+
+
+def _check_properties(collection: Collection, asked: Any) -> None:
+    declared = collection.declared
+    for name in [*asked.non_ref_properties, *(item.prop_name for item in asked.object_properties)]:
+        if name not in declared:
+            raise Refused(f"no such prop with name '{name}' found in class '{collection.name}' in the schema")
+
+
+def _check_cursor(asked: Any) -> None:
+    if not asked.after:
+        return
+    wrong = [("offset", bool(asked.offset)), ("where", asked.HasField("filters")), ("sort", bool(asked.sort_by))]
+    if names := [name for name, is_there in wrong if is_there]:
+        raise Refused(
+            f"cursor api: invalid 'after' parameter: {','.join(names)} cannot be set with after and limit parameters"
+        )
+    try:
+        uuid.UUID(asked.after)
+    except ValueError as error:
+        raise Refused(
+            f"cursor api: invalid 'after' parameter: after parameter '{asked.after}' is not a valid uuid"
+        ) from error
+
+
+def _fill_metadata(hit: Hit, asked: Any, metadata: Any) -> None:
+    if asked.uuid:
+        metadata.id, metadata.id_as_bytes = replies.text_of(hit.item.id), hit.item.id
+    if asked.creation_time_unix:
+        metadata.creation_time_unix, metadata.creation_time_unix_present = hit.item.created_ms, True
+    if asked.last_update_time_unix:
+        metadata.last_update_time_unix, metadata.last_update_time_unix_present = hit.item.updated_ms, True
+    if asked.distance and hit.distance is not None:
+        metadata.distance, metadata.distance_present = hit.distance, True
+    if asked.certainty and hit.distance is not None:
+        metadata.certainty, metadata.certainty_present = float(np.float32(1 - hit.distance / 2)), True
+    if asked.score:
+        metadata.score, metadata.score_present = hit.score or 0, True
+    if asked.is_consistent:
+        metadata.is_consistent, metadata.is_consistent_present = True, True
