@@ -66,8 +66,11 @@ class Cloud:
                 vector = {"id": record["id"], "values": record["vector:"], "metadata": record["metadata"]}
                 opened.upsert(vectors=[vector], namespace=record["namespace"])
 
-    def fill(self, name: str) -> int:
-        """Make an index and store thirty records by the SDK, ten ids in each of three namespaces; return how many."""
+    def fill(self, name: str, highest: int = 999_999_999) -> int:
+        """Make an index and store thirty records by the SDK, ten ids in each of three namespaces; return how many.
+
+        `highest`: index in the sparse vectors.
+        """
         self.make(name, INDEXES[name])
         with self.client() as client, client.index(name) as index:
             for n, row in enumerate(rows(range(30))):
@@ -78,7 +81,7 @@ class Cloud:
                     "tags": ["a", "b"][: 1 + n % 2],
                     "new": n % 2 > 0,
                 }
-                sparse = {"indices": [n, 999_999_999], "values": [0.5, -1.25]}
+                sparse = {"indices": [n, highest], "values": [0.5, -1.25]}
                 id, namespace = f"id#{n // 3}", NAMESPACES[n % 3]
                 if name.startswith("documents"):
                     terms = {"terms": sparse} if name.endswith("both") else {}

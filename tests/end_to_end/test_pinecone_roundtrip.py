@@ -175,3 +175,16 @@ def test_an_index_that_others_made_goes_elsewhere_and_comes_back_equal(cloud: Cl
         (report,) = outcome["reports"]
         assert (report["verdict"], report["records"]["matching"]) == ("passed", count)
     assert cloud.digest("back") == cloud.digest(name)
+
+
+def test_a_sparse_index_that_no_table_takes_is_told_by_the_plan_and_the_vector_may_be_left_out(cloud: Cloud) -> None:
+    count = cloud.fill("both", highest=3_640_890_688)  # as hashed terms have them
+    cloud.site.spec(spec((end("both"), table("kb"))))
+    said = " ".join(cloud.site.run("plan").out.split())
+    assert "30 of 30 sampled records have an index in their sparse vector 'sparse' beyond the 1,000,000,000" in said
+    refused = cloud.site.run("apply", "--auto-approve")
+    assert refused.code == 1
+    assert "has an index beyond its 1,000,000,000 dimensions" in refused.err
+    cloud.site.edit("target: t0", 'target: t0, vectors: {"": {}}')
+    cloud.site.edit("table: kb", "table: dense")
+    assert cloud.outcome()["written"] == count

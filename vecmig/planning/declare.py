@@ -90,9 +90,9 @@ def _asked(own: Embedding, common: Embedding) -> Embedding:
 
 
 def _other_embedding(vector: VectorField, asked: Embedding, model: str | None) -> list[str]:
-    reasons = []
     if vector.kind == "sparse":
-        return reasons  # `embedding` is about dense vectors
+        return []  # `embedding` is about dense vectors
+    reasons = []
     if asked.dimensions and asked.dimensions != vector.dimensions:
         reasons.append(
             f"the spec asks for {asked.dimensions:,} dimensions, the source's vectors have {vector.dimensions:,}: "

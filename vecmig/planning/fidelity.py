@@ -6,8 +6,8 @@ import numpy as np
 
 from vecmig.conversion.cast import cast, kind_of
 from vecmig.conversion.convert import Converted
-from vecmig.model.batch import RecordBatch
-from vecmig.model.collection import Collection, FieldType
+from vecmig.model.batch import RecordBatch, column_of
+from vecmig.model.collection import Collection, FieldType, VectorField
 from vecmig.model.metadata import canonical, dumps, loads
 from vecmig.model.plan import Conversion, Fidelity
 
@@ -43,16 +43,22 @@ def risks_of_sample(converted: Converted, declared: Collection, quarantines: boo
     """Return what the sample warns of, each with its consequence."""
     total = converted.selected
     risks = []
+    consequence = (
+        "they would be put aside" if quarantines else "on_bad_record is `fail`, so apply would stop at the first"
+    )
     if converted.rejected:
         first = converted.rejected[0]
-        consequence = (
-            "they would be put aside" if quarantines else "on_bad_record is `fail`, so apply would stop at the first"
-        )
         risks.append(
             f"{len(converted.rejected):,} of {total:,} sampled records cannot be moved; {consequence}: "
             f"{first.key}: {first.reason}"
         )
     for vector in declared.vectors:
+        if large := _beyond(converted.batch, vector):
+            label = f" {vector.name!r}" if vector.name else ""
+            risks.append(
+                f"{large:,} of {total:,} sampled records have an index in their sparse vector{label} beyond the"
+                f" {vector.dimensions:,} that the target takes; {consequence}: name the vectors to take in `vectors`"
+            )
         if vector.kind == "sparse" or f"vector:{vector.name}" not in converted.batch.names:
             continue
         rows, matrix = converted.batch.present_vectors(vector.name)
@@ -78,6 +84,15 @@ def rounded(sample: RecordBatch) -> dict[str, int]:
             continue  # it is among the rejected, which the plan shows
         found.update(name for name, value in metadata.items() if isinstance(value, float) and _may_be_rounded(value))
     return dict(found)
+
+
+def _beyond(batch: RecordBatch, vector: VectorField) -> int:
+    """Count the records with an index that a sparse vector of so many dimensions does not have."""
+    if vector.kind != "sparse" or not vector.dimensions or column_of(vector) not in batch.names:
+        return 0
+    kept = batch.table.column(column_of(vector)).drop_null()
+    highest = [max(each["indices"], default=0) for each in kept.to_pylist()]
+    return sum(index >= vector.dimensions for index in highest)
 
 
 def metadata_bytes(sample: RecordBatch) -> int:
