@@ -14,7 +14,7 @@ from vecmig.connectors.pinecone.pace import pace_of
 from vecmig.errors import TransientError
 
 T = TypeVar("T")
-AT_ONCE = 8  # requests of one connection: more gain nothing (the SDK's own page "Performance")
+AT_ONCE = 4  # requests of one connection, of which a worker has two to write: what is under way is held as lists
 ATTEMPTS = 6  # of one request; then the engine waits longer, and repeats what was not acknowledged
 PATIENCE_S = 15.0  # no attempt begins later, so that a call ends while a person who pressed Ctrl-C still waits
 

@@ -1,6 +1,5 @@
 """From the SDK's records to Arrow columns."""
 
-from array import array
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -58,7 +57,7 @@ def _dense(records: Sequence[Record], dimensions: int) -> pa.FixedSizeListArray:
         if each.values is None:
             valid[row] = False
         else:
-            matrix[row] = array("f", each.values)  # faster than NumPy's own way from a list
+            matrix[row] = each.values
     return vector_column(matrix, valid)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from pinecone import Index
 from pinecone.models.documents.document import Document
 
-from vecmig.connectors.pinecone.api import Listed, Match, Query, Record
+from vecmig.connectors.pinecone.api import Listed, Match, Query, Record, vector_of
 from vecmig.connectors.pinecone.fields import LEADING
 from vecmig.connectors.pinecone.limits import MAX_FETCHED_BYTES, MAX_LISTED, MAX_RECORDS, METADATA_BYTES
 from vecmig.connectors.pinecone.options import plain
@@ -78,12 +78,12 @@ class DocumentsApi:
         fields.pop("_id", None)
         values = fields.pop(self._dense, None) if self._dense is not None else None
         pair = fields.pop(self._sparse, None) if self._sparse is not None else None
-        return Record(id, values or None, (pair["indices"], pair["values"]) if pair else None, fields)
+        return Record(id, vector_of(values), (pair["indices"], pair["values"]) if pair else None, fields)
 
     def _document(self, record: Record) -> Mapping[str, object]:
         document: dict[str, object] = {"_id": record.id, **record.metadata}
         if self._dense is not None and record.values is not None:
-            document[self._dense] = record.values
+            document[self._dense] = record.values.tolist()
         if self._sparse is not None and record.sparse is not None:
             document[self._sparse] = _pairs(record.sparse)
         return document

@@ -6,6 +6,8 @@ keeps them. A load should find out before its first record, and above all not lo
 
 import time
 
+import numpy as np
+
 from vecmig.connectors.pinecone.api import Api, Record
 from vecmig.connectors.pinecone.calls import Calls
 from vecmig.connectors.pinecone.errors import Refused
@@ -23,7 +25,7 @@ def is_needed(api: Api, calls: Calls) -> bool:
 
 def keeps_sparse(api: Api, calls: Calls, dimensions: int) -> bool:
     """Write a record and see what becomes of it; safe to repeat. Raises TransientError where it does not show."""
-    record = Record(ID, [1.0] * dimensions, ([1], [1.0]), {})
+    record = Record(ID, np.ones(dimensions, np.float32), ([1], [1.0]), {})
     try:
         calls.send("upsert", lambda: api.upsert(NAMESPACE, [record]))
     except Refused:

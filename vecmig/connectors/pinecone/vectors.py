@@ -6,7 +6,7 @@ from typing import Any
 from pinecone import Index, SparseValues, Vector
 from pinecone.grpc import GrpcIndex
 
-from vecmig.connectors.pinecone.api import Listed, Match, Query, Record
+from vecmig.connectors.pinecone.api import Listed, Match, Query, Record, vector_of
 from vecmig.connectors.pinecone.limits import MAX_LISTED, MAX_URL_BYTES
 from vecmig.connectors.pinecone.options import plain
 
@@ -77,7 +77,7 @@ def _record(id: str, vector: Vector) -> Record:
     sparse = vector.sparse_values
     return Record(
         id,
-        vector.values or None,
+        vector_of(vector.values),
         (sparse.indices, sparse.values) if sparse is not None and sparse.indices else None,
         vector.metadata or {},
     )
@@ -85,4 +85,4 @@ def _record(id: str, vector: Vector) -> Record:
 
 def _vector(record: Record) -> Vector:
     sparse = SparseValues(*record.sparse) if record.sparse is not None else None
-    return Vector(record.id, record.values or [], sparse, dict(record.metadata))
+    return Vector(record.id, record.values.tolist() if record.values is not None else [], sparse, dict(record.metadata))

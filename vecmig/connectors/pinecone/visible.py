@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from threading import Lock
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vecmig.connectors.pinecone.api import Api, Record
 from vecmig.connectors.pinecone.calls import Calls
@@ -53,9 +54,12 @@ def _note(host: str, namespace: str, changes: Mapping[str, Record | None]) -> No
     if not changes:
         return
     last = list(changes)[-1]
+    record = changes[last]
+    if record is not None and record.values is not None:
+        record = record._replace(values=record.values.copy())  # a view would keep its whole batch
     with _lock:
         older = [each for each in _written.get(host, ()) if each[0][0] != namespace or each[0][1] not in changes]
-        _written[host] = deque([*older, ((namespace, last), changes[last])], maxlen=REMEMBERED)
+        _written[host] = deque([*older, ((namespace, last), record)], maxlen=REMEMBERED)
 
 
 def _behind(api: Api, calls: Calls, expected: Counts) -> str:
@@ -91,10 +95,14 @@ def _same(written: Record | None, found: Record | None) -> bool:
     if written is None or found is None:
         return written is found
     return (
-        np.array_equal(np.asarray(written.values or [], np.float32), np.asarray(found.values or [], np.float32))
+        _vectors_equal(written.values, found.values)
         and (written.sparse is None) == (found.sparse is None)
         and _numbers(written.metadata) == _numbers(found.metadata)
     )
+
+
+def _vectors_equal(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> bool:
+    return one is other if one is None or other is None else np.array_equal(one, other)
 
 
 def _numbers(metadata: Mapping[str, object]) -> dict[str, object]:

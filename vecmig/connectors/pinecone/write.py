@@ -128,7 +128,7 @@ def _requests(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> 
         except ValueError as error:
             reasons[row] = str(error)
             continue
-        values = matrix[place[row]].tolist() if matrix is not None else None
+        values = matrix[place[row]] if matrix is not None else None
         pair = None
         if sparse is not None and (each := sparse[row].as_py()) is not None:
             pair = (each["indices"], each["values"])
