@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # `validate` passes here, and must not pay for Arrow
 
     from vecmig.model.batch import RecordBatch
 
-Counts = Mapping[str, int]  # records per namespace; one that holds none is left out
+Counts = Mapping[str, int]  # records per namespace; one that holds none is left out, but where the spec names it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Capabilities:
     max_batch_bytes: int  # of one upsert: the engine cuts batches to this size
     searchable: bool = True  # `search` with exact=False uses an index whose recall is worth measuring
     rounds_integers: bool = False  # numbers are doubles: an integer over 2**53 that it gives may be another's neighbour
+    shows_late: bool = False  # what was written may be missing for a while, in reads and in counts
     keeps_cursors: bool = True  # a cursor still resumes behind the same record after others were written or deleted
 
 

@@ -34,7 +34,7 @@ from vecmig.protocols import Event, IndexProgress, Source, StateStore
 from vecmig.verification.migration import prove, sides_of
 
 SAMPLE_ROWS, SAMPLE_PLACES = 2000, 8
-COUNTED_S = 60.0  # until a target's counts show what was verified
+COUNTED_S = 60.0  # until a target shows and counts what was written; Pinecone takes 10 to 30 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
     verdicts = []
     for planned in run.plan.migrations:
         if planned.name in migrations and (planned.actions or planned.verify):
-            report = yield from _verified(project, migrations[planned.name], store, stop)
+            report = yield from _verified(project, migrations[planned.name], store, stop, COUNTED_S)
             _note_target(migrations[planned.name], report, store)
             verdicts.append(f"{planned.name} {report.verdict}")
             yield report
@@ -235,8 +235,10 @@ def _affordable(plan: Plan, project: Project) -> Plan:
     )
 
 
-def _verified(project: Project, migration: Migration, store: StateStore, stop: Flag) -> Generator[Event, None, Report]:
-    """Prove a migration and keep the report with what was applied."""
+def _verified(
+    project: Project, migration: Migration, store: StateStore, stop: Flag, lag_s: float = 0.0
+) -> Generator[Event, None, Report]:
+    """Prove a migration and keep the report with what was applied. `lag_s`: see `prove`."""
     state = store.load()
     applied = state.applied.get(migration.name) if state else None
     report = yield from prove(
@@ -246,6 +248,7 @@ def _verified(project: Project, migration: Migration, store: StateStore, stop: F
         excluded=[each.key for each in applied.rejected] if applied else [],
         refused=[each.key for each in applied.rejected if each.by_target] if applied else None,
         written=applied.namespaces if applied else (),
+        lag_s=lag_s,
         read_records_per_s=project.limits.read_records_per_s,
         workers=project.execution.workers,
         stop=stop,

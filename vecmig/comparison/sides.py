@@ -21,14 +21,23 @@ OnRejected = Callable[[Converted, Partition, Cursor], None]  # a batch some of w
 
 
 class Reads:
-    """How many records each partition gave when it was last read to its end."""
+    """How many records each partition gave when it was last read to its end, and how many of them were taken."""
 
-    def __init__(self) -> None:
-        self.by_partition: dict[str, int] = {}
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._by_partition: dict[str, tuple[int, int]] = {}
+
+    def note(self, part: Partition, rows: int, selected: int) -> None:
+        self._by_partition[part.token] = (rows, selected)
 
     @property
     def rows(self) -> int:
-        return sum(self.by_partition.values())
+        return sum(rows for rows, _ in self._by_partition.values())
+
+    def agree_with(self, said: int) -> bool:
+        """Return whether all was read that the source says it holds; where the limit was reached, nothing speaks against."""
+        taken = sum(selected for _, selected in self._by_partition.values())
+        return self.rows == said or (self._limit is not None and taken >= self._limit)
 
 
 def source_side(
@@ -55,13 +64,13 @@ def source_side(
 
     def pages(source: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
         read = read_on(source, part, None, () if vectors == () else chosen, retrying(stop))
-        rows = 0
+        rows = selected = 0
         with closing(read):
             for converted, cursor in each_converted(read, conversion):
-                rows += converted.read
+                rows, selected = rows + converted.read, selected + converted.selected
                 yield noted(converted, part, cursor)
         if reads is not None:
-            reads.by_partition[part.token] = rows
+            reads.note(part, rows, selected)
 
     name = migration.source.options.collection
 

@@ -1,12 +1,13 @@
 """A collection that holds records made equal to the source: only what is missing or differs is written."""
 
+import logging
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 
 from msgspec.structs import replace
 
 from vecmig.comparison.differences import Changed, Compared, Extra, differences
-from vecmig.comparison.sides import partitions_of, source_side, target_side
+from vecmig.comparison.sides import Reads, partitions_of, source_side, target_side
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
 from vecmig.execution.copy import Tools, put_aside, split, write
@@ -18,6 +19,8 @@ from vecmig.model.state import Cursor, Progress
 from vecmig.protocols import Looked
 from vecmig.retry import retrying
 
+log = logging.getLogger(__name__)
+UNSURE = "%s: `prune` leaves %s records alone: the source says it holds %s, and reading gave %s. Run it again"
 WHOLE, NOWHERE = "", Cursor("")  # a reconciliation is not resumed inside: what it wrote is equal by then
 
 
@@ -42,9 +45,13 @@ def reconcile(
         count_bad(converted.rejected)
 
     with closing(migration.source.open_source()) as connection:
+        said = sum(connection.count(action.source).values())
         # the plan's parts may be files, which do not hold what was added since
         parts = partitions_of(migration, connection, workers)
-    source = source_side(migration, parts, action.conversion, workers, reject, tools.stop, throttle=tools.read_throttle)
+    reads = Reads(migration.limit)
+    source = source_side(
+        migration, parts, action.conversion, workers, reject, tools.stop, reads, throttle=tools.read_throttle
+    )
     target = target_side(migration, workers, tools.stop)
     told: set[Key] = set()
 
@@ -75,6 +82,9 @@ def reconcile(
                     yield replace(
                         step, digest=digest_of(kept), rejected=(*step.rejected, *rejected), bytes=batch.nbytes
                     )
+                case Extra(keys) if action.prune and not reads.agree_with(said):
+                    # what the source did not give, though it counts it, must not be taken for gone
+                    log.warning(UNSURE, migration.name, len(keys), said, reads.rows)
                 case Extra(keys) if action.prune:
                     doomed = _certain(keys, source.refused.keys, by_id=action.conversion.namespace_from is not None)
                     tools.write_throttle.take(len(doomed))

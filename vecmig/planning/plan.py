@@ -316,6 +316,8 @@ def _risks(
         unseen = [field.name for field in migration.fields if field.name not in seen]
         if unseen and len(sampled.batch):
             risks.append(f"no sampled record has the field {', '.join(map(repr, unseen))}: is that its name?")
+    if none := sorted(name for name, rows in source.counts.items() if not rows):
+        risks.append(f"the source holds no record in namespace {', '.join(map(repr, none))}: is that its name?")
     if isinstance(move, LoadRecords) and source.rows == 0:
         risks.append("the source is empty")
     return risks

@@ -33,6 +33,7 @@ def prove(
     excluded: Iterable[Key],
     refused: Iterable[Key] | None = None,
     written: Some[str] = (),
+    lag_s: float = 0.0,
     read_records_per_s: int | None = None,
     workers: int,
     stop: Event,
@@ -41,7 +42,7 @@ def prove(
 
     `excluded`: keys that apply put aside; `refused`: those of them that the target refused, None: any of them may be.
     The others are expected as soon as the source gives them well. `written`: namespaces that the migration has written
-    before. `read_records_per_s`: of the source, over all workers.
+    before. `lag_s`: see `verify`. `read_records_per_s`: of the source, over all workers.
 
     Besides what `verify` checks, a record that cannot be moved and was not put aside fails, and so does a source that
     says it holds more or fewer records than reading it gave: nothing that was skipped on both ways is proven.
@@ -74,6 +75,7 @@ def prove(
             declared=declared,
             excluded=unexpected,
             written=written,
+            lag_s=lag_s,
             watch=count.add,
             stop=stop,
         ),
@@ -87,7 +89,7 @@ def prove(
         lost = len(unmovable) + (report.records.missing if report.records else 0)
         if lost > allowed:
             breaches.append(Breach("missing", allowed, lost, hint))
-    if migration.limit is None and reads.rows != said:
+    if not reads.agree_with(said):
         hint = f"the source says it holds {said:,} records, reading gave {reads.rows:,}: was it written meanwhile?"
         breaches.append(Breach("missing", 0, abs(said - reads.rows), hint))
     if len(breaches) > len(report.breaches):
@@ -117,6 +119,6 @@ def sides_of(
         parts = partitions_of(migration, connection, workers)
     declared = declare(migration, collection, None)
     conversion = conversion_of(migration, collection, declared)
-    reads = Reads()
+    reads = Reads(migration.limit)
     source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle)
     return source, target_side(migration, workers, stop), conversion, declared, reads

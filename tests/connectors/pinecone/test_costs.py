@@ -164,6 +164,7 @@ def units(plan: Plan, what: str) -> Bounds:
 
 WITH_SEARCH = Verification(search=Search(Sample(20), top_k=3), thresholds=Thresholds(overlap=0))
 SETTLED = 64  # records that are fetched, at most, to see that the last writes show
+COUNTED = 8  # requests that ask for counts
 
 
 @pytest.mark.parametrize("verification", [WITH_SEARCH, Verification(Sample(30), Search(Sample(20), top_k=3))])
@@ -177,7 +178,7 @@ def test_reading_an_index_takes_what_the_plan_said(
     run(memory, pinecone, Verification(search=None))
     plan = run(pinecone, MemoryOptions("back", memory.database), verification)
     said = units(plan, "reads")
-    assert said.low <= double.read_units <= said.high
+    assert said.low <= double.read_units <= said.high + COUNTED
     assert said.high < 1.5 * said.low
 
 

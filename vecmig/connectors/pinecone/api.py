@@ -55,6 +55,9 @@ class Api(Protocol):
     def stats(self) -> dict[str, int]:
         """Return the number of records per namespace; it may lag."""
 
+    def namespaces(self) -> dict[str, int]:
+        """Return the number of records of each namespace as the list of them says, which may lag as well."""
+
     def list(self, namespace: str, prefix: str, token: str | None) -> Listed: ...
 
     def fetch(self, namespace: str, ids: Sequence[str]) -> dict[str, Record]:

@@ -39,7 +39,7 @@ class PineconeConnector:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(MAX_BATCH_BYTES, rounds_integers=True)
+        return Capabilities(MAX_BATCH_BYTES, rounds_integers=True, shows_late=True)
 
     def describe(self, collection: str) -> Collection | None:
         self._forget(collection)
@@ -49,8 +49,9 @@ class PineconeConnector:
     def count(self, collection: str) -> Counts:
         found = self._open(collection)
         chosen = self.options.chosen
-        counted = found.calls.send("stats", found.api.stats)
-        return {name: rows for name, rows in counted.items() if chosen is None or name in chosen}
+        # a namespace that was written just now may be in one of both only; one that is asked for, and is in none, is shown
+        known = found.calls.send("namespaces", found.api.namespaces) | found.calls.send("stats", found.api.stats)
+        return known if chosen is None else {name: known.get(name, 0) for name in sorted(chosen)}
 
     def fingerprint(self, collection: str) -> Fingerprint:
         """Return a digest of the counts: Pinecone shows nothing else that changes with its data."""

@@ -33,6 +33,10 @@ class DocumentsApi:
         found = self._client.describe_index_stats().namespaces  # a document index answers this one, too
         return {plain(name): each.vector_count for name, each in found.items() if each.vector_count}
 
+    def namespaces(self) -> dict[str, int]:
+        found = (each for page in self._client.list_namespaces() for each in page.namespaces)
+        return {plain(each.name): each.record_count for each in found if each.record_count}
+
     def list(self, namespace: str, prefix: str, token: str | None) -> Listed:
         pages = self._client.documents.list(
             namespace=namespace or DEFAULT, prefix=prefix or None, limit=MAX_LISTED, pagination_token=token

@@ -37,16 +37,16 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     namespaces: Annotated[
-        tuple[str, ...] | None,
+        tuple[str, ...] | Literal["all"],
         Meta(
-            description="Namespaces that are read; '' is the default one. Absent: all.",
+            description="Namespaces of a source that are read; '' is the default one.",
             examples=[["acme", "globex"]],
         ),
-    ] = None
+    ] = "all"
     id_prefixes: Annotated[
         tuple[Annotated[str, Meta(min_length=1)], ...],
         Meta(
-            description="Beginnings of ids by which a namespace is read in parts, side by side; together they must"
+            description="Beginnings of ids by which a source's namespace is read in parts, side by side; together they must"
             " cover every id.",
             examples=[["a#", "b#"]],
         ),
@@ -109,7 +109,7 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def chosen(self) -> frozenset[str] | None:
         """The namespaces to read, in vecmig's words; None is all."""
-        return None if self.namespaces is None else frozenset(map(plain, self.namespaces))
+        return None if self.namespaces == "all" else frozenset(map(plain, self.namespaces))
 
     def anchored(self, directory: str) -> "PineconeOptions":
         return self
@@ -118,7 +118,14 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return complete(declared)
 
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
-        return refusals(self.complete(declared), self.kind)
+        return [
+            *(
+                f"`{name}` says what is read of a source, and a target is compared whole: leave it out"
+                for name, given in (("namespaces", self.chosen is not None), ("id_prefixes", bool(self.id_prefixes)))
+                if given
+            ),
+            *refusals(self.complete(declared), self.kind),
+        ]
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(declared, rows, metadata_bytes)

@@ -35,6 +35,10 @@ class VectorsApi:
         """Return those of the dense vectors; None where there are none."""
         return self._client.describe_index_stats().dimension or None
 
+    def namespaces(self) -> dict[str, int]:
+        found = (each for page in self._client.list_namespaces() for each in page.namespaces)
+        return {plain(each.name): each.record_count for each in found if each.record_count}
+
     def list(self, namespace: str, prefix: str, token: str | None) -> Listed:
         page = self._client.list_paginated(
             namespace=namespace, prefix=prefix or None, limit=MAX_LISTED, pagination_token=token
