@@ -54,7 +54,9 @@ def delete(store: Store, call: Call, asked: Any, answer: Any) -> None:
     matches = filters.compiled(asked.filters, collection)
     with collection.lock:
         partition = collection.active(asked.tenant)
-        found = [id for id in partition.ids() if matches(partition.objects[id])]
+        named = filters.ids(asked.filters)
+        looked = partition.ids() if named is None else [id for id in named if id in partition.objects]
+        found = [id for id in looked if matches(partition.objects[id])]
         found = found[: call.limits.query_maximum_results]
         if not asked.dry_run:
             partition.delete(found)

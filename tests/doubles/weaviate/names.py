@@ -33,8 +33,10 @@ def check_class(name: str, what: str = "class") -> None:
 def check_property(name: str) -> None:
     if not _PROPERTY.fullmatch(name):
         raise Refused(f"'{name}' is not a valid property name")
-    if name in _RESERVED or name.endswith(_RESERVED_ENDS):
+    if name in _RESERVED:
         raise Refused(f"'{name}' is a reserved property name")
+    if name.endswith(_RESERVED_ENDS):
+        raise Refused(f"'{name}' is not a valid property name: its end is reserved")
 
 
 def check_nested(name: str) -> None:

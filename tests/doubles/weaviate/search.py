@@ -9,6 +9,7 @@ import numpy as np
 from tests.doubles.weaviate import filters, replies
 from tests.doubles.weaviate.calls import Call
 from tests.doubles.weaviate.errors import Refused
+from tests.doubles.weaviate.keywords import hybrid_search, keyword_search
 from tests.doubles.weaviate.near import nearest
 from tests.doubles.weaviate.partitions import Object, Partition
 from tests.doubles.weaviate.store import Collection, Store
@@ -50,14 +51,46 @@ def search(store: Store, call: Call, asked: Any, answer: Any) -> None:
 def _hits(collection: Collection, partition: Partition, asked: Any, size: int) -> list[Hit]:
     if asked.after:
         return [Hit(item) for item in partition.page(uuid.UUID(asked.after).bytes, size)]
-    is_match = filters.compiled(asked.filters, collection) if asked.HasField("filters") else None
+    match = filters.compiled(asked.filters, collection) if asked.HasField("filters") else None
+    start, end = asked.offset, asked.offset + size
+    objects = partition.objects
     if asked.HasField("near_vector"):
-        found = nearest(collection, partition, asked.near_vector, is_match, asked.offset + size)
-        return [Hit(partition.objects[id], distance) for id, distance in found[asked.offset :]]
-    if is_match is None:
-        return [Hit(item) for item in partition.page(b"", asked.offset + size)[asked.offset :]]
-    chosen = [item for id in partition.ids() if is_match(item := partition.objects[id])]
-    return [Hit(item) for item in chosen[asked.offset : asked.offset + size]]
+        near = nearest(collection, partition, asked.near_vector, match, end)
+        return [Hit(objects[id], distance=distance) for id, distance in near[start:]]
+    if asked.HasField("bm25_search"):
+        query, names = asked.bm25_search.query, list(asked.bm25_search.properties)
+        scored = keyword_search(collection, partition, query, names, match)
+        return [Hit(objects[id], score=score) for id, score in scored[start:end]]
+    if asked.HasField("hybrid_search"):
+        scored = hybrid_search(collection, partition, asked.hybrid_search, match, end)
+        return [Hit(objects[id], score=score) for id, score in scored[start:end]]
+    if match is None:
+        everything = partition.page(b"", len(objects) if asked.sort_by else end)
+        return [Hit(item) for item in _sorted(everything, asked)[start:end]]
+    return [Hit(item) for item in _sorted(_matching(partition, asked.filters, match), asked)[start:end]]
+
+
+def _matching(partition: Partition, message: Any, match: filters.Test) -> list[Object]:
+    """In the order they were first stored: a filter keeps no other."""
+    named = filters.ids(message)
+    if named is None:
+        return [item for item in partition.objects.values() if match(item)]
+    found = [partition.objects[id] for id in named if id in partition.objects]
+    return [item for item in found if item.is_found_by_id]
+
+
+def _sorted(found: list[Object], asked: Any) -> list[Object]:
+    """By the properties asked for, the first one first; an object without one comes first in ascending order."""
+    for wanted in reversed(asked.sort_by):
+        name = wanted.path[0]
+
+        def key(item: Object, name: str = name) -> tuple[bool, Any]:
+            special = {"_id": item.id, "_creationTimeUnix": item.created_ms, "_lastUpdateTimeUnix": item.updated_ms}
+            value = special.get(name, item.properties.get(name))
+            return value is not None, value if value is not None else 0
+
+        found = sorted(found, key=key, reverse=not wanted.ascending)
+    return found
 
 
 def _check_properties(collection: Collection, asked: Any) -> None:
