@@ -177,7 +177,7 @@ def test_a_foreign_hybrid_index_is_found_by_its_first_records(double: Double, co
 def test_only_namespaces_that_are_read_show_whether_an_index_is_hybrid(double: Double, connect: Connect) -> None:
     foreign(double, sparse=[], namespace="one")
     foreign(double, sparse=[0], namespace="two")
-    for chosen, vectors in ((["one"], 1), (["two"], 2), (None, 2)):
+    for chosen, vectors in ((["one"], 1), (["two"], 2), ("all", 2)):
         described = connect(NAME, namespaces=chosen).describe(NAME)
         assert described
         assert len(described.vectors) == vectors

@@ -23,7 +23,7 @@ from vecmig.model.plan import Fingerprint, Partition
 from vecmig.model.state import Cursor
 from vecmig.protocols import Capabilities, Counts, Hits, IndexProgress, Search
 
-MAX_BATCH_BYTES = 16 << 20  # of one upsert: several requests, sent at once
+MAX_BATCH_BYTES = 8 << 20  # of one upsert: as many requests as are sent at once
 
 
 def connect(options: PineconeOptions) -> "PineconeConnector":
