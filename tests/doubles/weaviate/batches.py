@@ -28,7 +28,7 @@ def write(store: Store, call: Call, asked: Any, answer: Any) -> None:
     """Store or replace every object that is right, and answer with an error for each one that is not."""
     places: dict[tuple[str, str], _Place | Refused] = {}
     call.objects = len(asked.objects)
-    written = 0
+    written = 0  # what comes before a broken connection, if it is to break
     for position, message in enumerate(asked.objects):
         if call.applied_objects is not None and written >= call.applied_objects:
             break

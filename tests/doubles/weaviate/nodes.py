@@ -65,7 +65,7 @@ def _shards(collection: Collection, *, polling: bool = True) -> list[Json]:
                 "loaded": True,
                 "name": name,
                 "numberOfReplicas": collection.schema["replicationConfig"]["factor"],
-                "objectCount": _share(len(item.objects), of, number),
+                "objectCount": 0,  # the server counts here what is written to disk, which is late
                 "replicationFactor": collection.schema["replicationConfig"]["factor"],
                 "vectorIndexingStatus": "INDEXING" if _share(waiting[id(item)], of, number) else "READY",
                 "vectorQueueLength": _share(waiting[id(item)], of, number),

@@ -57,7 +57,11 @@ def answer(gate: Gate, url: str, request: HttpRequest) -> HttpAnswer:
 def _error(refused: Refused) -> HttpAnswer:
     if not refused.message:
         return HttpAnswer(refused.http)
-    body = orjson.dumps({"error": [{"message": refused.message}]})
+    if refused.http == 401:
+        shown: dict[str, Any] = {"code": 401, "message": refused.message}
+    else:
+        shown = {"error": [{"message": refused.message}]}
+    body = orjson.dumps(shown)
     return HttpAnswer(refused.http, body, {"content-type": "application/json"})
 
 
