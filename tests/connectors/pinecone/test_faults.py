@@ -127,13 +127,10 @@ def test_an_index_that_is_deleted_meanwhile_is_not_found(double: Double, connect
             call()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_server_that_goes_away_and_comes_back_interrupts_nothing_for_good(
-    double: Double, connect: Connect, transport: str
-) -> None:
+def test_a_server_that_goes_away_and_comes_back_interrupts_nothing_for_good(double: Double, connect: Connect) -> None:
     names = [f"{n:05}" for n in range(600)]
     plant(double, names)
-    connector = connect("docs", transport=transport, page_rows=100)
+    connector = connect("docs", page_rows=100)
     (part,) = connector.partitions("docs", 1)
     double.faults.add(Fault.reset(), on=("list", "fetch"))
     threading.Timer(2, double.faults.clear).start()

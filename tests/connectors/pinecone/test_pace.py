@@ -70,7 +70,7 @@ def test_a_refusal_of_a_lone_request_is_made_up_for_in_seconds() -> None:
     pace = Pace()
     pace.take(10, "test")
     pace.refused(None)
-    assert taken_in(pace, 3) >= 5
+    assert taken_in(pace, 1) >= 3
 
 
 def test_those_who_wait_already_heed_a_pause_that_comes_meanwhile() -> None:
@@ -98,7 +98,7 @@ def test_two_connectors_share_a_limit_and_few_requests_are_refused(
     double.store.plant("docs", 3)
     double.faults.limit_rate(20, on="upsert", retry_after_s=0.5)
     connectors = [connect("docs", transport=transport) for _ in range(2)]
-    count = 25
+    count = 20
 
     def write(number: int) -> None:
         for n in range(count):
@@ -110,7 +110,7 @@ def test_two_connectors_share_a_limit_and_few_requests_are_refused(
     for thread in threads:
         thread.join()
     assert len(double.store.find("docs").records()) == 2 * count
-    assert asked(double, "upsert") < 1.15 * 2 * count
+    assert asked(double, "upsert") < 1.2 * 2 * count
 
 
 def test_a_burst_of_many_at_once_over_the_limit_loses_nothing(double: Double, connect: Connect) -> None:
