@@ -155,6 +155,18 @@ def test_an_index_with_a_model_of_its_own_is_read_by_the_vectors_api(
     assert [len(batch) for batch in read(connector)] == [3]
 
 
+def test_a_hybrid_index_with_a_model_of_its_own_is_read_with_both_vectors(double: Double, connect: Connect) -> None:
+    text = {"type": "semantic_text", "model": "multilingual-e5-large", "dimension": 4, "metric": "dotproduct"}
+    index = double.store.plant(NAME, fields={"chunk_text": text})
+    index.put([Record("a", np.ones(4, np.float32), Sparse(np.array([1], np.uint32), np.array([0.5], np.float32)))])
+    connector = connect(NAME)
+    described = connector.describe(NAME)
+    assert described
+    assert described.vectors == (VectorField("", 4, "dot"), VectorField("sparse", 0, "dot", "sparse"))
+    (batch,) = read(connector)
+    assert batch.vectors("").tolist() == [[1.0] * 4]
+
+
 def test_an_index_that_counts_records_and_shows_none_is_refused(double: Double, connect: Connect) -> None:
     planted(double.store.plant(NAME, fields={"_values": DENSE, "title": TITLE}), rows=3)
     with pytest.raises(UnsupportedError, match=r"counts records, but the vectors API shows none.*convert it"):

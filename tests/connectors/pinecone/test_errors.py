@@ -115,6 +115,8 @@ def test_retry_after_is_known_over_rest(double: Double, connect: Connect, status
         ("You've reached the write unit limit for the current month", ConnectorError),
         ("Request failed. You've reached your monthly quota", ConnectorError),
         ("Too many requests", TransientError),
+        ("You've reached the max upsert size limit per second for index 'docs'. Pace your requests", TransientError),
+        ("You've reached the max fetch requests per second for project 'p'", TransientError),
     ],
 )
 def test_what_is_exhausted_is_told_apart_by_its_words(message: str, kind: type[ConnectorError]) -> None:
@@ -134,6 +136,8 @@ def test_values_that_a_refusal_quotes_are_not_repeated() -> None:
 
     for said in (
         ApiError("Metadata value must be a string, got 'canary' for field \"canary\"", 400),
+        ApiError("Metadata value must be a string, got 'it's the canary's', it isn't", 400),
+        ApiError("message length too large: 'canary'", 400),
         PineconeTypeError("metadata value `canary` must be a str"),
     ):
         error = translated(said, "here")

@@ -7,13 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.connectors.pinecone.conftest import Connect
-from tests.connectors.pinecone.data import PLAIN, TRANSPORTS, asked, batch, plant
-from tests.doubles.pinecone import Double
+from tests.connectors.pinecone.data import PLAIN, TRANSPORTS, asked, batch, impatient, plant
+from tests.doubles.pinecone import Double, Fault
 from tests.doubles.pinecone import vectors as service
 from tests.doubles.pinecone.errors import Refused as Refusal
 from vecmig.connectors.pinecone.connector import PineconeConnector
 from vecmig.connectors.pinecone.errors import Refused
-from vecmig.errors import ConnectorError
+from vecmig.connectors.pinecone.write import delete, upsert
+from vecmig.errors import ConnectorError, TransientError
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.digest import digest_of
@@ -163,7 +164,7 @@ def test_many_that_the_service_refuses_beside_others_are_all_named(choosy: Doubl
 def test_what_is_wrong_with_the_index_is_an_error_and_no_thousand_bad_records(
     choosy: Double, connect: Connect, count: int
 ) -> None:
-    with pytest.raises(Refused, match="Field … must not be …") as error:
+    with pytest.raises(Refused, match="Pinecone refuses it: Field …") as error:
         connect("docs").upsert("docs", batch([{"id": f"{n}", "metadata": {"a": "canary"}} for n in range(count)]))
     assert "canary" not in str(error.value)
     assert asked(choosy, "upsert") < 60
@@ -242,3 +243,36 @@ def test_a_namespace_too_many_is_an_error_that_names_the_limit(double: Double, c
     double.limits.namespaces = 1
     with pytest.raises(ConnectorError, match=r"reached the max namespaces allowed .*raise the project's quota"):
         connect("docs").upsert("docs", batch([{"namespace": "new"}]))
+
+
+def test_a_batch_that_is_tried_again_is_sent_only_where_it_was_not_acknowledged(double: Double) -> None:
+    records = batch([{"id": f"{n}", "namespace": f"n{n % 10}"} for n in range(100)])
+    with impatient(double, "grpc") as writing:
+        double.faults.add(Fault.status(503), on="upsert", namespace="n3")
+        for _ in range(3):
+            with pytest.raises(TransientError):
+                upsert(writing, records)
+        double.faults.clear()
+        assert not upsert(writing, records)
+    stored = [each for each in double.requests if each.operation == "upsert" and each.status == 200]
+    assert sorted(each.namespace for each in stored) == [f"n{n}" for n in range(10)]
+    assert sum(len(double.store.find("docs").records(f"n{n}")) for n in range(10)) == 100
+
+
+def test_what_was_deleted_since_a_batch_failed_is_written_again(double: Double) -> None:
+    records = batch([{"id": f"{n}", "namespace": f"n{n % 2}"} for n in range(4)])
+    with impatient(double, "grpc") as writing:
+        double.faults.add(Fault.status(503), on="upsert", namespace="n1")
+        with pytest.raises(TransientError):
+            upsert(writing, records)
+        double.faults.clear()
+        delete(writing, [Key("n0", "0")])
+        assert not upsert(writing, records)
+    assert set(double.store.find("docs").records("n0")) == {"0", "2"}
+
+
+def test_one_record_that_is_taken_does_not_hide_that_a_thousand_are_refused(choosy: Double, connect: Connect) -> None:
+    rows: list[dict[str, Any]] = [{"id": "good"}, *({"id": f"{n}", "metadata": {"a": "canary"}} for n in range(1_000))]
+    with pytest.raises(Refused):
+        connect("docs").upsert("docs", batch(rows))
+    assert asked(choosy, "upsert") < 120

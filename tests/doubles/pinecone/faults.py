@@ -186,5 +186,9 @@ def _count(rate: _Rate, call: Call) -> None:
     if now - began >= 1:
         began, count = now, 0
     if count >= rate.per_s:
-        raise Refused("Too many requests", Code.RESOURCE_EXHAUSTED, retry_after_s=rate.retry_after_s)
+        raise Refused(
+            f"You've reached the max {call.operation} requests per second for namespace '{call.namespace}'. Pace your requests",
+            Code.RESOURCE_EXHAUSTED,
+            retry_after_s=rate.retry_after_s,
+        )
     rate.started[key] = (began, count + 1)

@@ -8,6 +8,7 @@ not say which of them they are.
 """
 
 import re
+from collections.abc import Iterable
 
 import httpx
 from pinecone import (
@@ -35,8 +36,9 @@ ERRORS = (PineconeError, httpx.HTTPError, httpx.InvalidURL)  # all that a reques
 _MESSAGE_TOO_LARGE = ("message length too large", "message larger than max")
 _TOO_LARGE = ("exceeds the maximum", "too large", "size limit", *_MESSAGE_TOO_LARGE)
 LARGE = "it alone is larger than Pinecone takes in one request"
-_QUOTA = ("quota", "reached the max", "monthly", "read unit limit", "write unit limit")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_OF_A_MONTH = ("month", "quota")  # a 429 that goes away only then; "reached the max … per second" is for seconds
+_QUOTA = ("quota", "reached the max")  # a 403
+_QUOTED = re.compile(r"(?<!\w)(?:'.*'|\".*\"|`.*`)(?!\w)")  # to the last: what is quoted may hold quotes itself
 
 
 class Refused(ConnectorError):
@@ -60,12 +62,13 @@ class TooLarge(Refused):
 
 def translated(error: Exception, where: str) -> ConnectorError:
     """Return the error of a request; TransientError where the same request may succeed later."""
-    said = message(error)
+    whole = message(error)
+    said = _QUOTED.sub("…", whole)  # which may be a value of a record
     status = error.status_code if isinstance(error, ApiError) else None
     match error:
         case _ if _is_too_large(error, status):
             return TooLarge(f"{where}: {said}", LARGE)
-        case ApiError() if status == 429 and _is_quota(said):
+        case ApiError() if status == 429 and _says(whole, _OF_A_MONTH):
             return ConnectorError(f"{where}: {said}; raise the project's quota, or wait until it begins anew")
         case ApiError() if status == 429:
             return TransientError(f"{where}: Pinecone asks for fewer requests: {said}")
@@ -73,7 +76,7 @@ def translated(error: Exception, where: str) -> ConnectorError:
             return ConnectorError(
                 f"{where}: Pinecone does not know the `api_key`: {said}; is it a key of this project?"
             )
-        case ForbiddenError() if _is_quota(said):
+        case ForbiddenError() if _says(whole, _QUOTA):
             return ConnectorError(f"{where}: {said}; raise the project's quota, or delete what is not needed")
         case ForbiddenError():
             return ConnectorError(
@@ -84,9 +87,7 @@ def translated(error: Exception, where: str) -> ConnectorError:
             return CollectionNotFound(f"{where}: it is not there (any more); run `vecmig plan` to see what is")
         case ApiError() if status in (400, 422):
             code = error.error_code or "bad request"
-            return Refused(
-                f"{where}: Pinecone refuses it: {_QUOTED.sub('…', said)}", f"Pinecone refuses it ({status} {code})"
-            )
+            return Refused(f"{where}: Pinecone refuses it: {said}", f"Pinecone refuses it ({status} {code})")
         case ApiError() if status in (408, 409) or ((status or 0) >= 500 and status != 501):
             return TransientError(f"{where}: Pinecone failed: {said} ({status})")
         case ApiError():
@@ -100,7 +101,7 @@ def translated(error: Exception, where: str) -> ConnectorError:
         case ResponseParsingError():
             return TransientError(f"{where}: the answer cannot be read: {said}")
         case PineconeValueError() | PineconeTypeError():
-            return Refused(f"{where}: Pinecone's SDK refuses it: {_QUOTED.sub('…', said)}", "Pinecone's SDK refuses it")
+            return Refused(f"{where}: Pinecone's SDK refuses it: {said}", "Pinecone's SDK refuses it")
         case IndexInitFailedError() | IndexTerminatedError():
             return ConnectorError(f"{where}: {said}; delete the index in Pinecone, and run it again")
     # a PineconeError that is nothing else may be ABORTED; and to try the others again only takes longer
@@ -116,7 +117,7 @@ def message(error: Exception) -> str:
 def asks_for_less(error: Exception) -> bool:
     """Return whether requests come faster than Pinecone wants them, or than they are served."""
     return isinstance(error, PineconeTimeoutError) or (
-        isinstance(error, ApiError) and error.status_code == 429 and not _is_quota(message(error))
+        isinstance(error, ApiError) and error.status_code == 429 and not _says(message(error), _OF_A_MONTH)
     )
 
 
@@ -147,5 +148,5 @@ def _way(said: str) -> str:
     return "; look at the network, and at `host`" if any(words in said.lower() for words in unreached) else ""
 
 
-def _is_quota(said: str) -> bool:
-    return any(words in said.lower() for words in _QUOTA)
+def _says(said: str, words: Iterable[str]) -> bool:
+    return any(each in said.lower() for each in words)

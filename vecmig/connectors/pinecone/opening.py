@@ -1,7 +1,7 @@
 """An index opened: the way to its data, and what of it the data alone can say."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pinecone import Index as RestIndex
 from pinecone import Pinecone
@@ -31,6 +31,7 @@ class Opened:
     index: Index
     api: Api
     calls: Calls
+    acknowledged: dict[bytes, dict[str, str]] = field(default_factory=dict)  # see Writing
 
     @property
     def encoding(self) -> Encoding:
@@ -39,7 +40,7 @@ class Opened:
 
     @property
     def writing(self) -> Writing:
-        return Writing(self.api, self.calls, self.index.collection.vectors, self.encoding)
+        return Writing(self.api, self.calls, self.index.collection.vectors, self.encoding, self.acknowledged)
 
     def reading(self, page_rows: int | None) -> Reading:
         vectors = self.index.collection.vectors
@@ -79,15 +80,14 @@ def _api(options: PineconeOptions, index: Index) -> Api:
 
 def _complete(found: Opened, options: PineconeOptions) -> None:
     """Fill in what no schema says: the dimensions of a model's vectors, and whether there are sparse values."""
-    index = found.index
-    if index.is_integrated:
+    if found.index.is_integrated:
         assert isinstance(found.api, VectorsApi)
         dimensions = found.calls.send("stats", found.api.dimensions)
-        found.index = control_plane.with_dimensions(index, dimensions)
-    if index.is_doubtful:
+        found.index = control_plane.with_dimensions(found.index, dimensions)
+    if found.index.is_doubtful:
         _check_answers(found)
-    if control_plane.may_be_hybrid(index) and _is_hybrid(found, options):
-        found.index = control_plane.with_sparse(index)
+    if control_plane.may_be_hybrid(found.index) and _is_hybrid(found, options):
+        found.index = control_plane.with_sparse(found.index)
 
 
 def _check_answers(found: Opened) -> None:

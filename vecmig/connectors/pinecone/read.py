@@ -25,7 +25,8 @@ from vecmig.model.state import Cursor
 
 WAITS_S = (0.2, 0.5, 1.0, 2.0)  # for a record that is listed, and cannot be fetched yet
 PEEKED = 10  # namespaces
-MOST_RESTARTS = 3  # of a list whose tokens expire before it comes any further
+MOST_RESTARTS = 10  # of a list whose tokens expire: each lists once more all that was read
+MOST_EMPTY = 300  # pages without an id, one after the other
 MOST_REPEATS = 3  # pages that give nothing but what the page before gave
 NOT_GIVEN = "it is listed, but fetching it gives nothing: ask Pinecone for it, or delete it"
 
@@ -156,14 +157,19 @@ def _pages(reading: Reading, range: Range, start: Place) -> Iterator[tuple[list[
     """Yield the ids behind `start`, page by page, each with the token that it was asked for with."""
     token, last = start.token, start.last
     before: list[str] = []  # the page that led to `token`; none where reading begins here
-    restarts = repeats = 0
+    restarts = repeats = empty = 0
     while True:
         try:
             page = _list(reading, range.namespace, range.prefix, token)
-        except Refused:
+        except Refused as error:
             restarts += 1
-            if token is None or restarts > MOST_RESTARTS:
+            if token is None:
                 raise
+            if restarts > MOST_RESTARTS:
+                raise ConnectorError(
+                    f"{error}. {restarts} times the list could not be gone on from where it was, and each time costs a"
+                    " list of all that was read: name `id_prefixes`, by which shorter lists are read"
+                ) from error
             token, before = None, []  # it has expired: from the first page on, past what is known
             continue
         repeats = repeats + 1 if page.ids and before and page.ids[-1] <= before[-1] else 0
@@ -171,9 +177,15 @@ def _pages(reading: Reading, range: Range, start: Place) -> Iterator[tuple[list[
         ids = [id for id in dict.fromkeys(page.ids) if id > last]
         if ids:
             yield ids, token
-            last, restarts = ids[-1], 0
+            last = ids[-1]
+        empty = 0 if page.ids else empty + 1
         if page.following is None:
             return
+        if empty > MOST_EMPTY:
+            raise ConnectorError(
+                f"pinecone lists the ids of {reading.calls.index!r} in empty pages without end (namespace"
+                f" {range.namespace!r}): run it again; if that does not help, report this, please"
+            )
         token, before = page.following, page.ids or before
 
 
@@ -207,8 +219,14 @@ def _fetched(reading: Reading, chunk: _Chunk) -> list[_Given]:
 
 
 def _is_listed(reading: Reading, namespace: str, id: str) -> bool:
-    """Return whether it is listed now: as the first of those that begin so."""
-    return id in _list(reading, namespace, id, None).ids
+    """Return whether it is listed now: as the first of those that begin so. A page may be empty and not the last."""
+    token = None
+    for _ in range(MOST_EMPTY):
+        page = _list(reading, namespace, id, token)
+        if page.ids or page.following is None:
+            return id in page.ids
+        token = page.following
+    return True  # nothing says that it is gone
 
 
 def _fetch(reading: Reading, namespace: str, ids: Sequence[str]) -> dict[str, Record]:

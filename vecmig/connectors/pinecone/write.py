@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
+
+import xxhash
 
 from vecmig.connectors.pinecone.api import Api, Record, slots_of
 from vecmig.connectors.pinecone.calls import Calls
@@ -13,13 +15,13 @@ from vecmig.connectors.pinecone.limits import MAX_RECORDS, MAX_REQUEST_BYTES
 from vecmig.connectors.pinecone.metadata import Encoding
 from vecmig.connectors.pinecone.validate import problems
 from vecmig.connectors.pinecone.visible import note_deleted, note_written
-from vecmig.errors import CollectionNotFound
+from vecmig.errors import CollectionNotFound, TransientError
 from vecmig.model.batch import Key, RecordBatch, Rejected, column_of
 from vecmig.model.collection import VectorField
 
 FIELD_BYTES = 16  # around each field of metadata in a request
 RECORD_BYTES = 64  # around each record
-MOST_REFUSED = 20  # records, and none was accepted: then it is not the records that are wrong
+MOST_REFUSED, SHARE = 20, 10  # records, and for ten of them not one accepted: then it is not the records that are wrong
 T = TypeVar("T")
 
 
@@ -31,12 +33,23 @@ class Writing:
     calls: Calls
     vectors: Sequence[VectorField]
     encoding: Encoding
+    # what requests of the last batch came to, by their digests, where it was not stored whole: tried again, it is sent
+    # and paid for only where it was not acknowledged
+    acknowledged: dict[bytes, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
     namespace: str
     records: list[Record]
+
+    @property
+    def digest(self) -> bytes:
+        hashed = xxhash.xxh3_128()
+        for id, values, sparse, metadata in self.records:
+            hashed.update(values.tobytes() if values is not None else b"-")
+            hashed.update(repr((self.namespace, id, sparse, metadata)).encode())
+        return hashed.digest()
 
 
 @dataclass(slots=True)
@@ -53,9 +66,23 @@ def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
     reasons = problems(slots_of(writing.vectors), batch)
     requests = list(_requests(writing, batch, reasons))
     tally = _Tally()
-    found = _all([writing.calls.start(_send, writing, tally, each.namespace, each.records) for each in requests])
+    before = dict(writing.acknowledged)
+    writing.acknowledged.clear()
+    known = [before.get(each.digest) if before else None for each in requests]
+    rest = [each for each, result in zip(requests, known, strict=True) if result is None]
+    started = [writing.calls.start(_send, writing, tally, each.namespace, each.records) for each in rest]
+    try:
+        found = iter(_all(started))
+    except TransientError:
+        done = zip(rest, started, strict=True)
+        writing.acknowledged.update({each.digest: future.result() for each, future in done if _succeeded(future)})
+        writing.acknowledged.update(before)
+        raise
+    results = [next(found) if result is None else result for result in known]
     refused = {
-        (each.namespace, id): reason for each, some in zip(requests, found, strict=True) for id, reason in some.items()
+        (each.namespace, id): reason
+        for each, some in zip(requests, results, strict=True)
+        for id, reason in some.items()
     }
     if len(refused) > 1 and not tally.accepted and tally.refusal is not None:
         raise tally.refusal
@@ -72,6 +99,7 @@ def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
 
 def delete(writing: Writing, keys: Sequence[Key]) -> None:
     """Delete the records that exist."""
+    writing.acknowledged.clear()
     ids: dict[str, list[str]] = {}
     for key in keys:
         ids.setdefault(key.namespace, []).append(stored(key.id))
@@ -88,7 +116,7 @@ def _delete(writing: Writing, namespace: str, ids: Sequence[str]) -> None:
     try:
         writing.calls.send("delete", lambda: writing.api.delete(namespace, ids))
     except CollectionNotFound as error:
-        if "namespace" not in str(error.__cause__).lower():
+        if "namespace not found" not in str(error.__cause__).lower():
             raise
         return  # Pinecone calls it an error to delete in no namespace
     note_deleted(writing.calls.host, namespace, ids)
@@ -104,6 +132,10 @@ def _all(started: Sequence[Future[T]]) -> list[T]:
     if errors:
         raise errors[0]
     return [future.result() for future in started]
+
+
+def _succeeded(future: Future[T]) -> bool:
+    return not future.cancelled() and future.exception() is None
 
 
 def _requests(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> Iterator[_Request]:
@@ -154,7 +186,7 @@ def _send(writing: Writing, tally: _Tally, namespace: str, records: Sequence[Rec
             tally.refused += 1
             tally.refusal = error
             return {records[0].id: error.reason}
-        if tally.refused > MOST_REFUSED and not tally.accepted:
+        if tally.refused > MOST_REFUSED and SHARE * tally.accepted < tally.refused:
             raise
         half = len(records) // 2
         refused = _send(writing, tally, namespace, records[:half])
