@@ -19,11 +19,15 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.doubles.weaviate import running
+if TYPE_CHECKING:  # importing the client takes more than a second, and every run of the tests imports this module
+    from weaviate import WeaviateClient
+
+    from tests.doubles.weaviate import Double
 
 IMAGE = "semitechnologies/weaviate:1.38.11"
 
@@ -39,6 +43,10 @@ class WeaviateServer:
     is_real: bool
     key: str | None = None
 
+    @classmethod
+    def of(cls, double: "Double") -> "WeaviateServer":
+        return cls(double.url, "127.0.0.1", double.grpc_port, is_real=False)
+
     @property
     def host(self) -> str:
         return urlsplit(self.url).hostname or ""
@@ -53,8 +61,10 @@ class WeaviateServer:
 def weaviate_server(request: pytest.FixtureRequest) -> Iterator[WeaviateServer]:
     """The double, and then a real server, or a skip where there is none. Shared by all tests of a run."""
     if request.param == "double":
+        from tests.doubles.weaviate import running
+
         with running() as double:
-            yield WeaviateServer(double.url, "127.0.0.1", double.grpc_port, is_real=False)
+            yield WeaviateServer.of(double)
     else:
         with real_weaviate() as server:
             yield server
@@ -65,6 +75,34 @@ def real_weaviate_server() -> Iterator[WeaviateServer]:
     """A real server alone; a skip where there is none."""
     with real_weaviate() as server:
         yield server
+
+
+@pytest.fixture
+def weaviate_double() -> Iterator["Double"]:
+    """A double of this test alone, whose faults, limits and store may be changed."""
+    from tests.doubles.weaviate import running
+
+    with running(seed=1) as double:
+        yield double
+
+
+def connected(server: WeaviateServer, key: str | None = None) -> "WeaviateClient":
+    """The client of a server, to be entered with `with`; with this key, or else the server's own."""
+    import weaviate
+    from weaviate.classes.init import Auth
+
+    key = key or server.key
+    is_secure = server.url.startswith("https")
+    return weaviate.connect_to_custom(
+        http_host=server.host,
+        http_port=server.port,
+        http_secure=is_secure,
+        grpc_host=server.grpc_host,
+        grpc_port=server.grpc_port,
+        grpc_secure=is_secure,
+        auth_credentials=Auth.api_key(key) if key else None,
+        skip_init_checks=True,
+    )
 
 
 @contextlib.contextmanager

@@ -7,16 +7,14 @@ from typing import Any, Protocol
 import grpc as grpc_library
 import httpx
 import pytest
-import weaviate
 from pinecone import Pinecone
 from pinecone.grpc import GrpcIndex
 from weaviate import WeaviateClient
 from weaviate.classes.config import Configure
-from weaviate.classes.init import Auth
 from weaviate.proto.v1 import search_get_pb2, weaviate_pb2_grpc
 
 from tests.doubles.pinecone import Double, Index, running
-from tests.weaviate_server import WeaviateServer
+from tests.weaviate_server import WeaviateServer, connected
 
 Connect = Callable[[Index], Any]
 
@@ -110,21 +108,6 @@ def raw_properties(weaviate_stub: Any) -> Callable[[str], Any]:
         return weaviate_stub.Search(asked).results[0].properties.non_ref_props.fields
 
     return read
-
-
-def connected(server: WeaviateServer, key: str | None = None) -> WeaviateClient:
-    """The client of a server, ready to be entered; with its own key or another one."""
-    key = key or server.key
-    return weaviate.connect_to_custom(
-        http_host=server.host,
-        http_port=server.port,
-        http_secure=server.url.startswith("https"),
-        grpc_host=server.grpc_host,
-        grpc_port=server.grpc_port,
-        grpc_secure=server.url.startswith("https"),
-        auth_credentials=Auth.api_key(key) if key else None,
-        skip_init_checks=True,
-    )
 
 
 def numbered(number: int) -> str:

@@ -9,8 +9,8 @@ from weaviate.classes.data import DataObject, GeoCoordinate
 from weaviate.classes.query import Filter, Sort
 from weaviate.exceptions import WeaviateQueryError
 
-from tests.doubles.conftest import MakeCollection, connected, numbered
-from tests.weaviate_server import WeaviateServer
+from tests.doubles.conftest import MakeCollection, numbered
+from tests.weaviate_server import WeaviateServer, connected
 
 NAME = "VecmigFilters"
 TOKENIZATIONS = {

@@ -21,9 +21,9 @@ from weaviate.exceptions import (
     WeaviateQueryError,
 )
 
-from tests.doubles.conftest import MakeCollection, connected, numbered
+from tests.doubles.conftest import MakeCollection, numbered
 from tests.doubles.weaviate import Lag, running
-from tests.weaviate_server import WeaviateServer, started_weaviate
+from tests.weaviate_server import WeaviateServer, connected, started_weaviate
 
 Opened = Callable[[], AbstractContextManager[WeaviateServer]]
 CAP = 200_000
@@ -34,7 +34,7 @@ def late_double() -> Iterator[WeaviateServer]:
     with running() as double:
         double.store.is_async = True
         double.store.lag = Lag(polls=2)
-        yield WeaviateServer(double.url, "127.0.0.1", double.grpc_port, is_real=False)
+        yield WeaviateServer.of(double)
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def locked_double() -> Iterator[WeaviateServer]:
     with running() as double:
         double.gate.accepted_keys, double.gate.reading_keys = {"writer", "reader"}, {"reader"}
         double.limits.message_bytes = CAP
-        yield WeaviateServer(double.url, "127.0.0.1", double.grpc_port, is_real=False)
+        yield WeaviateServer.of(double)
 
 
 @contextmanager

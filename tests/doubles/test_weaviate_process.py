@@ -1,12 +1,14 @@
+import shutil
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from weaviate.classes.config import Configure
 from weaviate.classes.data import DataObject
 
-from tests.doubles.conftest import connected, numbered
-from tests.weaviate_server import WeaviateServer
+from tests.doubles.conftest import numbered
+from tests.weaviate_server import WeaviateProgram, WeaviateServer, connected
 
 
 def test_it_serves_as_a_process_of_its_own_until_it_is_told_to_stop() -> None:
@@ -23,3 +25,20 @@ def test_it_serves_as_a_process_of_its_own_until_it_is_told_to_stop() -> None:
         _, report = process.communicate(timeout=10)
     assert process.returncode == 0
     assert report.endswith(" requests\n")
+
+
+def test_a_real_server_that_was_killed_comes_back_with_what_it_acknowledged() -> None:
+    program = WeaviateProgram.prepared()
+    objects: list[DataObject[Any, Any]] = [
+        DataObject(properties={}, uuid=numbered(number), vector=[1.0, float(number)]) for number in range(500)
+    ]
+    try:
+        with connected(program.start()) as client:
+            films = client.collections.create("Films", vector_config=Configure.Vectors.self_provided())
+            assert not films.data.insert_many(objects).errors
+            program.stop(kill=True)
+        with connected(program.start()) as client:
+            assert len(client.collections.use("Films")) == 500
+    finally:
+        program.stop()
+        shutil.rmtree(program.data)

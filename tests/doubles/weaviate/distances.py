@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.doubles.weaviate.partitions import Vector
+from tests.doubles.weaviate.partitions import Matrix, Vector
 
 
-def distances(metric: str, matrix: Vector, vector: Vector) -> NDArray[np.float32]:
-    """Of each row of the (n, d) matrix."""
+def distances(metric: str, stored: Matrix, vector: Vector) -> NDArray[np.float32]:
+    """Of each row of the matrix."""
+    matrix = stored.rows
     match metric:
         case "dot":
             found = -(matrix @ vector)
@@ -18,7 +19,7 @@ def distances(metric: str, matrix: Vector, vector: Vector) -> NDArray[np.float32
         case "hamming":
             found = (matrix != vector).sum(axis=1)
         case _:
-            norms = np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector)
+            norms = stored.norms * np.linalg.norm(vector)
             dots = matrix @ vector
             # a zero vector is as far from everything as an orthogonal one
             found = 1 - np.divide(dots, norms, out=np.zeros_like(dots), where=norms != 0)

@@ -50,6 +50,9 @@ def compiled(message: Any, collection: Collection) -> Test:
 
 def ids(message: Any) -> list[bytes] | None:
     """The ids that a filter names, if that is all it does: there is then no need to look at every object."""
+    if message.operator == F.OPERATOR_OR:
+        parts = [ids(part) for part in message.filters]
+        return None if None in parts else list(dict.fromkeys(id for part in parts for id in part or []))
     if message.target.property == "_id" and message.operator in (F.OPERATOR_EQUAL, F.OPERATOR_CONTAINS_ANY):
         return [uuid.UUID(id).bytes for id in dict.fromkeys(_operands(message))]
     return None

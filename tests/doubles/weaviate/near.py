@@ -74,14 +74,14 @@ def _of_one(
     config = collection.vectors[name]["vectorIndexConfig"]
     if name in collection.multi_vectors:
         return _late_interaction(partition, name, content)
-    ids, matrix = partition.matrix(name)
+    stored = partition.matrix(name)
     vector: Vector = np.frombuffer(content, "<f4")
     known = partition.dimensions.get(name)
     if known is not None and known != len(vector):
         raise Refused(f"vector lengths don't match: {known} vs {len(vector)}")
-    if not ids:
+    if not stored.ids:
         return [], np.empty(0, np.float32)
-    return ids, distances(str(config["distance"]), matrix, vector)
+    return stored.ids, distances(str(config["distance"]), stored, vector)
 
 
 def _of_many(

@@ -30,6 +30,15 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
+class Matrix:
+    ids: list[bytes]
+    rows: Vector
+    """(n, d), in the order of the ids."""
+    norms: Vector
+    """(n,)"""
+
+
+@dataclass(frozen=True, slots=True)
 class Lag:
     """When a written vector is indexed: after so many seconds, and so many looks at the nodes or shards."""
 
@@ -54,7 +63,7 @@ class Partition:
     """Of each vector, from the first one stored."""
     _queue: deque[_Queued] = field(default_factory=deque)
     _order: list[bytes] | None = None
-    _matrices: dict[str, tuple[list[bytes], Vector]] = field(default_factory=dict)
+    _matrices: dict[str, Matrix] = field(default_factory=dict)
 
     def put(self, objects: Iterable[Object], lag: Lag) -> None:
         """Store or replace these objects, whose vectors are indexed when the lag allows."""
@@ -101,19 +110,20 @@ class Partition:
         start = bisect.bisect_right(ids, after) if after else 0
         return [self.objects[id] for id in ids[start : start + size]]
 
-    def matrix(self, name: str) -> tuple[list[bytes], Vector]:
-        """The ids whose vector of this name is indexed, and those vectors as (n, d)."""
+    def matrix(self, name: str) -> Matrix:
+        """The vectors of this name that are indexed."""
         self._settle()
         hidden = set().union(*(queued.ids for queued in self._queue)) if self._queue else set()
-        if hidden or name not in self._matrices:
-            found = [(id, item.vectors[name]) for id, item in self.objects.items() if name in item.vectors]
-            found = [(id, raw) for id, raw in found if id not in hidden]
-            rows = np.frombuffer(b"".join(raw for _, raw in found), "<f4")
-            made = ([id for id, _ in found], rows.reshape(len(found), -1) if found else np.empty((0, 0), np.float32))
-            if hidden:
-                return made
+        if not hidden and name in self._matrices:
+            return self._matrices[name]
+        found = {
+            id: item.vectors[name] for id, item in self.objects.items() if name in item.vectors and id not in hidden
+        }
+        rows = np.frombuffer(b"".join(found.values()), "<f4").reshape(len(found), -1 if found else 0)
+        made = Matrix(list(found), rows, np.linalg.norm(rows, axis=1))
+        if not hidden:
             self._matrices[name] = made
-        return self._matrices[name]
+        return made
 
     def _settle(self) -> None:
         now = time.monotonic()

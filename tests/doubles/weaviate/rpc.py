@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -103,11 +104,20 @@ class GrpcServer:
         """Break the connection of this call: of every socket of the process, the one that joins these two ports."""
         peer = int(context.peer().rpartition(":")[2])
         for entry in os.listdir("/dev/fd"):
-            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(entry))) as connection:
-                if connection.getsockname()[1] == self.port and connection.getpeername()[1] == peer:
-                    connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                _shut(int(entry), self.port, peer)
         context.abort(grpc.StatusCode.UNAVAILABLE, "connection reset")
         raise AssertionError("abort always raises")
+
+
+def _shut(descriptor: int, port: int, peer: int) -> None:
+    """Shut a socket down, if it is one that joins these two ports."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        is_inet = connection.family in (socket.AF_INET, socket.AF_INET6)
+        if is_inet and (connection.getsockname()[1], connection.getpeername()[1]) == (port, peer):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _check_size(size: int, call: Call, what: str) -> None:
