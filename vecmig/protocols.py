@@ -201,6 +201,12 @@ class ConnectorOptions(Protocol):
         `actual`: the one that is there; then also what of its indexes and settings can never be changed into that.
         """
 
+    def rewrites(self, declared: Collection, sample: RecordBatch) -> Sequence[str]:
+        """Return what of these records the store would hold in another form, each with what that means to applications.
+
+        All of it is undone when they are read. Without a connection; `declared` is complete.
+        """
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         """Return what `rows` records with so much metadata each will need, without a connection."""
 

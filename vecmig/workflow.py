@@ -79,7 +79,12 @@ def make_plan(project: Project, state: State | None, only: Sequence[str] = (), d
         target = observe_target(migration.target)
         each = plan_migration(migration, source, target, applied.get(migration.name), mark)
         if data:
-            each = with_data(each, _data(project, each, migration, applied.get(migration.name)), migration)
+            found = _data(project, each, migration, applied.get(migration.name))
+            if not each.actions and (found.mismatched or found.missing or (migration.prune and found.extra)):
+                # the fingerprints did not show it, the records do
+                anew = plan_migration(migration, source, target, None, mark)
+                each = replace(anew, why="the fingerprints are the same, and the records differ, as `--data` found")
+            each = with_data(each, found, migration)
         planned.append(each)
     if not only:
         planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
@@ -212,8 +217,12 @@ def diagnose(project: Project) -> Iterator[tuple[str, bool, str]]:
     sources = {work.source.name: work.source for work in works if isinstance(work, Migration)}
     targets = {work.target.name: work.target for work in works}
     for endpoint in (*sources.values(), *targets.values()):
+        sound = True
         for what, well, detail in endpoint.options.diagnose():
+            sound = sound and well
             yield f"{endpoint.name}: {what}", well, detail
+        if sound and endpoint.name in sources and _described(endpoint) is None:
+            yield f"{endpoint.name}: as a source", False, f"{endpoint.label} is not there: nothing can be read from it"
 
 
 def quarantine_of(project: Project, plan: Plan) -> Path:

@@ -86,6 +86,7 @@ def test_changes_that_leave_the_counts_equal_are_not_seen_by_the_plan_which_says
     assert "source unchanged (counts) · target unchanged (counts)" in said
     counted = json.loads(cloud.site.run("plan", "--data", "--json").out)["migrations"][0]["data"]
     assert (counted["missing"], counted["extra"]) == (2, 2)
+    assert cloud.site.run("plan", "--data", "--detailed-exitcode").code == 2
     found = cloud.site.run("verify")
     assert found.code == 7
     assert "missing 2, at most 0 asked" in found.out
@@ -147,3 +148,20 @@ def test_the_dimensions_that_a_spec_asks_for_are_those_of_the_dense_vector(doubl
     Cloud(double, site).fill("both")
     site.spec(f"{SPEC.replace('index: source', 'index: both')}embedding: {{dimensions: 8}}\n")
     assert site.run("plan").code == 0
+
+
+def test_a_plan_that_read_the_data_mends_what_the_counts_do_not_show(cloud: Cloud) -> None:
+    cloud.put("source", of_one([3], version=7))
+    assert cloud.site.run("plan", "--detailed-exitcode").code == 0
+    planned = cloud.site.run("plan", "--data", "--out", "mend.vplan")
+    assert "the records differ, as `--data` found" in " ".join(planned.out.split())
+    assert cloud.outcome("mend.vplan")["written"] == 1
+    assert cloud.digest("kb") == cloud.digest("source")
+
+
+def test_doctor_finds_a_source_that_is_not_there(cloud: Cloud) -> None:
+    assert cloud.site.run("doctor").code == 0
+    cloud.site.edit("index: source}", "index: nowhere}")
+    ran = cloud.site.run("doctor")
+    assert ran.code == 1
+    assert "pinecone nowhere is not there: nothing can be read from it" in " ".join(ran.out.split())

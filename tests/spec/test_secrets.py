@@ -6,7 +6,7 @@ import pytest
 
 from vecmig.errors import SpecError
 from vecmig.migration import Project
-from vecmig.model.secret import Secret
+from vecmig.model.secret import Secret, redact
 from vecmig.spec.load import load
 
 from .conftest import HEAD, Load, Problems
@@ -146,3 +146,9 @@ def test_the_error_itself_pickles_without_the_credential(tmp_path: Path) -> None
         load(str(path))
     assert CANARY.encode() not in pickle.dumps(caught.value)
     assert CANARY not in json.dumps([str(each) for each in caught.value.problems])
+
+
+def test_a_secret_of_a_few_letters_garbles_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHORT_KEY", "any")
+    Secret("{{ env.SHORT_KEY }}").reveal()
+    assert redact("before anything was changed") == "before anything was changed"

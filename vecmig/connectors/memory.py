@@ -59,6 +59,9 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return ()
 
+    def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return Footprint()
 

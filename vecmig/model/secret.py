@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vecmig.errors import Problem, SpecError
 
+SHORTEST = 4  # a secret: what is shorter stands in any text, and masking it would only garble that
 _revealed: set[str] = set()  # resolved by this process, so that `redact` can take it out of a vendor's message
 
 
@@ -43,6 +44,6 @@ class Secret:
 def redact(text: str) -> str:
     """Return `text` without any value that a secret of this process resolved to."""
     for value in sorted(_revealed, key=len, reverse=True):
-        if value:
+        if len(value) >= SHORTEST:
             text = text.replace(value, "***")
     return text

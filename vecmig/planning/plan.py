@@ -295,6 +295,7 @@ def _risks(
     risks = []
     if sampled is not None and move is not None:
         risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")
+        risks += migration.target.options.rewrites(declared, sampled.batch)
     if source.rounds_integers and source.sample is not None and move is not None:
         risks += [
             f"{count:,} of {len(source.sample):,} sampled records have an integer of 2**53 or more in {name!r}: the source"

@@ -201,7 +201,7 @@ def budget_risk(plan: Plan) -> str:
     """Return what stops apply, where the estimate is above `limits.max_usd`."""
     if not plan.over_budget or plan.max_usd is None:
         return ""
-    return f"it may cost {usd(Bounds(plan.usd.high, plan.usd.high))}, and `limits.max_usd` is {plan.max_usd:,.2f}: apply would stop (6)"
+    return f"it may cost {usd(Bounds(plan.usd.high, plan.usd.high))}, and `limits.max_usd` is {_limit(plan.max_usd)}: apply would stop (6)"
 
 
 def guards(plan: Plan) -> str:
@@ -214,7 +214,12 @@ def guards(plan: Plan) -> str:
         return destroyed
     unpriced = dict.fromkeys(f"{cost.service} {cost.what}" for cost in plan.costs if cost.usd is None)
     without = f" (without {_listed(list(unpriced))})" if unpriced else ""
-    return f"{usd(Bounds(plan.usd.high, plan.usd.high))} of {plan.max_usd:,.2f}{without} · {destroyed}"
+    return f"{usd(Bounds(plan.usd.high, plan.usd.high))} of {_limit(plan.max_usd)}{without} · {destroyed}"
+
+
+def _limit(max_usd: float) -> str:
+    """Return it as it was written: cents, or finer."""
+    return f"{max_usd:,.2f}" if round(max_usd, 2) == max_usd else f"{max_usd:g}"
 
 
 def apply_command(plan: Plan, saved_as: str | None) -> str:

@@ -16,6 +16,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.pgvector.connector import PgvectorConnector
+    from vecmig.model.batch import RecordBatch
 
 EMBEDDED = "embedded:"
 Name = Annotated[str, Meta(min_length=1)]
@@ -114,6 +115,9 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return refusals(self.complete(declared))
+
+    def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(self.complete(declared), rows, metadata_bytes)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from vecmig.connectors.pinecone.costs import costs
+from vecmig.connectors.pinecone.fields import Kind, kind_of
 from vecmig.connectors.pinecone.footprint import footprint
 from vecmig.connectors.pinecone.limits import complete, refusals
 from vecmig.model.collection import Collection
@@ -17,9 +19,9 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.pinecone.connector import PineconeConnector
+    from vecmig.model.batch import RecordBatch
 
 CONTROL_PLANE = "api.pinecone.io"
-Kind = Literal["vectors", "documents"]
 
 
 class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,7 +117,12 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return self
 
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
-        return complete(declared)
+        held = complete(declared)
+        if actual is not None:
+            return held
+        metrics = ", ".join(dict.fromkeys(vector.metric for vector in held.vectors))
+        made = f"{self.cloud} {self.region}, serverless, kind {kind_of(self.kind, held)}, {metrics}"
+        return replace(held, settings=(("made in", made + ", protected from deletion" * self.deletion_protection),))
 
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         return [
@@ -126,6 +133,11 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
             ),
             *refusals(self.complete(declared), self.kind),
         ]
+
+    def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        from vecmig.connectors.pinecone.rewrites import rewrites
+
+        return tuple(rewrites(declared, self.kind, sample))
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(declared, rows, metadata_bytes)

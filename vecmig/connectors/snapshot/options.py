@@ -15,6 +15,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.snapshot.connector import SnapshotConnector
+    from vecmig.model.batch import RecordBatch
 
 MIB = 1 << 20
 
@@ -89,6 +90,9 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
         if glob.has_magic(self.path) or self.path.endswith(".parquet"):
             return (f"{self.path!r} names files, and a snapshot is a directory: give the path of one",)
+        return ()
+
+    def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
