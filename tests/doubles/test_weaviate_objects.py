@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from weaviate.classes.config import Configure, DataType, Property, Tokenization
-from weaviate.classes.data import DataObject
-from weaviate.classes.query import MetadataQuery
+from weaviate.classes.data import DataObject, GeoCoordinate
+from weaviate.classes.query import MetadataQuery, QueryNested
+from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateInsertManyAllFailedError
 
 from tests.doubles.conftest import MakeCollection, numbered
 
@@ -136,8 +137,6 @@ def test_a_date_keeps_its_zone_and_nanoseconds(rich: Any, raw_properties: Any, g
 
 
 def test_coordinates_are_kept_in_single_precision(rich: Any, raw_properties: Any) -> None:
-    from weaviate.classes.data import GeoCoordinate
-
     stored(rich, {"geo": GeoCoordinate(latitude=1.5, longitude=2.1)})
     found = raw_properties(rich.name)["geo"].geo_value
     assert (found.latitude, found.longitude) == (1.5, float(np.float32(2.1)))
@@ -149,12 +148,8 @@ def test_null_and_absent_are_the_same(rich: Any) -> None:
 
 def test_the_first_letter_of_a_property_is_made_small_but_not_of_a_nested_one(rich: Any) -> None:
     assert stored(rich, {"Text": "a", "object": {"Key": "x"}}) == {"text": "a", "object": {"Key": "x"}}
-    assert "unknown property" in refusal_after_delete(rich, {"object": {"key": "x"}})
-
-
-def refusal_after_delete(collection: Any, properties: dict[str, Any]) -> str:
-    collection.data.delete_by_id(numbered(1))
-    return refusal(collection, properties)
+    rich.data.delete_by_id(numbered(1))
+    assert "unknown property" in refusal(rich, {"object": {"key": "x"}})
 
 
 @pytest.mark.parametrize(
@@ -242,8 +237,6 @@ def test_an_object_written_with_its_id_in_capitals_is_listed_but_not_found_by_a_
 
 
 def test_all_wrong_is_an_exception_of_the_client(rich: Any) -> None:
-    from weaviate.exceptions import WeaviateInsertManyAllFailedError
-
     with pytest.raises(WeaviateInsertManyAllFailedError, match="no such prop"):
         rich.data.insert_many([DataObject(properties={"zz": 1}, uuid=numbered(1))])
 
@@ -307,3 +300,47 @@ def test_a_property_added_later_is_null_in_what_was_there(make_collection: MakeC
     assert films.query.fetch_object_by_id(numbered(1)).properties == {"a": "x"}
     films.config.add_property(Property(name="b", data_type=DataType.INT))
     assert films.query.fetch_object_by_id(numbered(1)).properties == {"a": "x", "b": None}
+
+
+def test_a_vector_of_more_dimensions_than_fit_in_16_bits_is_refused(make_collection: MakeCollection) -> None:
+    flat = make_collection(
+        vector_config=Configure.Vectors.self_provided(vector_index_config=Configure.VectorIndex.flat())
+    )
+    objects: list[DataObject[Any, Any]] = [
+        DataObject(properties={}, uuid=numbered(size), vector=[1.0] * size) for size in (65_536, 65_535)
+    ]
+    result = flat.data.insert_many(objects)
+    assert list(result.errors) == [0]
+    assert "max length exceeded" in result.errors[0].message
+
+
+def test_objects_are_written_one_by_one(rich: Any) -> None:
+    rich.data.insert({"text": "a", "int": 2**53 + 1}, uuid=numbered(1), vector=[1.0, 2.0])
+    with pytest.raises(UnexpectedStatusCodeError, match="already exists"):
+        rich.data.insert({}, uuid=numbered(1), vector=[1.0, 2.0])
+    rich.data.update(numbered(1), {"int": 5})
+    found = rich.query.fetch_object_by_id(numbered(1), include_vector=True, return_properties=["text", "int"])
+    assert (found.properties, found.vector) == ({"text": "a", "int": 5}, {"default": [1.0, 2.0]})
+    rich.data.replace(numbered(1), {"int": 6})
+    found = rich.query.fetch_object_by_id(numbered(1), include_vector=True, return_properties=["text", "int"])
+    assert (found.properties, found.vector) == ({"text": None, "int": 6}, {})
+    with pytest.raises(UnexpectedStatusCodeError, match="404"):
+        rich.data.update(numbered(2), {"int": 5})
+    with pytest.raises(UnexpectedStatusCodeError, match="no such prop"):
+        rich.data.insert({"zz": 5}, uuid=numbered(2))
+    assert [rich.data.delete_by_id(numbered(1)) for _ in range(2)] == [True, True]
+    assert not rich.data.exists(numbered(1))
+
+
+def test_the_clients_own_batches_are_stored(rich: Any) -> None:
+    with rich.batch.fixed_size(10) as batch:
+        for number in range(25):
+            batch.add_object(properties={"int": number}, uuid=numbered(number), vector=[1.0, float(number)])
+    assert rich.batch.failed_objects == []
+    assert [found.properties["int"] for found in rich.iterator(cache_size=10)] == list(range(25))
+
+
+def test_parts_of_a_nested_object_are_returned_by_name(rich: Any) -> None:
+    stored(rich, {"object": {"Key": "x", "n": 1}})
+    wanted = QueryNested(name="object", properties=["n"])
+    assert rich.query.fetch_object_by_id(numbered(1), return_properties=[wanted]).properties == {"object": {"n": 1}}

@@ -18,6 +18,7 @@ from weaviate.classes.data import DataObject
 from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateQueryError
 
 from tests.doubles.conftest import MakeCollection, numbered
+from tests.doubles.weaviate.indexes import DEFAULTS
 from tests.weaviate_server import WeaviateServer
 
 Json = dict[str, Any]
@@ -75,8 +76,6 @@ def test_what_is_left_out_is_filled_in(http: httpx.Client, name: str) -> None:
 
 @pytest.mark.parametrize("kind", ["hnsw", "flat", "hfresh"])
 def test_each_index_has_its_own_defaults(http: httpx.Client, name: str, kind: str) -> None:
-    from tests.doubles.weaviate.indexes import DEFAULTS
-
     vector = {"vectorizer": {"none": {}}, "vectorIndexType": kind}
     http.post("/schema", json={"class": name, "vectorConfig": {"v": vector}})
     assert http.get(f"/schema/{name}").json()["vectorConfig"]["v"]["vectorIndexConfig"] == DEFAULTS[kind]

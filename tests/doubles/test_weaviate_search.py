@@ -1,6 +1,7 @@
 import uuid
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from weaviate.classes.config import Configure, DataType, Property, VectorDistances
@@ -179,8 +180,6 @@ def test_pages_follow_a_cursor_in_the_order_of_ids(make_collection: MakeCollecti
 def test_a_page_that_cannot_be_given_is_an_error(
     make_collection: MakeCollection, weaviate_stub: Any, asked: dict[str, Any], message: str
 ) -> None:
-    import grpc
-
     films = make_collection()
     with pytest.raises(grpc.RpcError, match=message):
         page(weaviate_stub, films, **asked)

@@ -141,7 +141,7 @@ def check_dimensions(partition: Partition, multi: set[str], item: Object, call: 
     for name, content in item.vectors.items():
         size = int.from_bytes(content[:2], "little") if name in multi else len(content) // 4
         if size > call.limits.dimensions:
-            raise Refused(f"vector has {size} dimensions, more than {call.limits.dimensions}")
+            raise Refused(f"vector: max length exceeded ({size}/{call.limits.dimensions})")
         known = partition.dimensions.setdefault(name, size)
         if known != size:
             raise Refused(

@@ -31,12 +31,11 @@ def nearest(
         chosen = [row for row, id in enumerate(ids) if is_match(partition.objects[id])]
         ids, found = [ids[row] for row in chosen], found[chosen]
     order = np.argsort(found, kind="stable")
-    ranked = [(ids[row], float(found[row])) for row in order]
     if asked.HasField("distance"):
-        ranked = [(id, distance) for id, distance in ranked if distance <= asked.distance]
+        order = order[found[order] <= asked.distance]
     if asked.HasField("certainty"):
-        ranked = [(id, distance) for id, distance in ranked if 1 - distance / 2 >= asked.certainty]
-    return ranked[:size]
+        order = order[1 - found[order] / 2 >= asked.certainty]
+    return [(ids[row], float(found[row])) for row in order[:size]]
 
 
 def _targets(collection: Collection, asked: Any) -> list[str]:
