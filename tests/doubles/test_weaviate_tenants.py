@@ -115,3 +115,6 @@ def test_only_active_tenants_are_among_the_shards(make_collection: MakeCollectio
     assert sorted(shard.name for shard in films.shards()) == ["a", "b"]
     films.tenants.deactivate("a")
     assert [shard.name for shard in films.shards()] == ["b"]
+    # the older list of shards fails instead; a real server takes 8 s to say so
+    with pytest.raises(UnexpectedStatusCodeError, match="shard not found"):
+        films.config.get_shards()

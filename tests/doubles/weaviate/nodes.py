@@ -30,13 +30,16 @@ def listed(store: Store, name: str | None, *, verbose: bool) -> Json:
 
 
 def shard_statuses(store: Store, name: str, tenant: str | None) -> list[Json]:
-    """Without the true queue: the server says 0 here, whatever waits. An inactive tenant is left out."""
+    """Without the true queue: the server says 0 here, whatever waits. One inactive tenant makes it fail for all."""
     try:
         collection = store.find(name)
     except Refused as refused:
         raise Refused(
             f"cannot get shards status for a non-existing index for {class_name(name)}: not found", 404
         ) from (refused)
+    inactive = [part for part, item in sorted(collection.partitions.items()) if item.status != "HOT"]
+    if tenant is None and inactive:
+        raise Refused(f"shard {inactive[0]}: status code: 500 body: (local {inactive[0]} shard not found)", 500)
     return [
         {
             "name": shard["name"],
