@@ -5,9 +5,11 @@ import time
 import pytest
 
 from tests.connectors.pinecone.conftest import Connect
-from tests.connectors.pinecone.data import TRANSPORTS, batch, ids, pages, plant
+from tests.connectors.pinecone.data import TRANSPORTS, batch, ids, impatient, pages, plant
 from tests.doubles.pinecone import Double, Fault
 from vecmig.connectors.pinecone.connector import PineconeConnector
+from vecmig.connectors.pinecone.visible import settle
+from vecmig.connectors.pinecone.write import upsert
 from vecmig.errors import TransientError
 from vecmig.model.record import Key
 
@@ -90,3 +92,28 @@ def test_the_longest_ids_are_waited_for(double: Double, connect: Connect, transp
     for n in range(64):
         assert not connector.upsert("docs", batch([{"id": f"{n:02}" + "/" * 510}]))
     connector.settle("docs", {"": 64}, timeout_s=10)
+
+
+def test_a_namespace_of_hundreds_that_is_late_is_waited_for(double: Double, connect: Connect) -> None:
+    plant(double, [])
+    double.faults.add(Fault.late(1.0), on="upsert", namespace="n000")
+    connector = connect("docs")
+    assert not connector.upsert("docs", batch([{"id": "a", "namespace": f"n{n:03}"} for n in range(200)]))
+    connector.settle("docs", {}, timeout_s=10)
+    assert "n000" in connector.count("docs")
+
+
+def test_a_record_that_an_application_writes_over_is_not_waited_for_until_the_deadline(double: Double) -> None:
+    with impatient(double, "grpc") as writing:
+        assert not upsert(writing, batch([{"id": "a", "metadata": {"v": 1}}]))
+        plant(double, ["a"], metadata={"v": 2})
+        began = time.monotonic()
+        settle(writing.api, writing.calls, {}, timeout_s=60, overwritten_s=0.5)
+        assert time.monotonic() - began < 5
+
+
+def test_failures_while_it_waits_are_waited_out(double: Double, late: PineconeConnector) -> None:
+    assert not late.upsert("docs", batch([{"id": "c"}]))
+    double.faults.add(Fault.status(503), on="fetch", times=7)
+    late.settle("docs", {}, timeout_s=30)
+    assert late.count("docs") == {"": 3}

@@ -68,7 +68,8 @@ def opened(options: PineconeOptions, control: Pinecone, calls: Calls, name: str)
 
 def _api(options: PineconeOptions, index: Index) -> Api:
     if index.kind == "vectors":
-        return VectorsApi(data_plane(options, index.host, grpc=options.transport == "grpc"))
+        dimensions = max((vector.dimensions for vector in index.fields.values()), default=0)
+        return VectorsApi(data_plane(options, index.host, grpc=options.transport == "grpc"), dimensions)
     client = data_plane(options, index.host, grpc=False)
     assert isinstance(client, RestIndex)
     fields = {each.kind == "sparse": (name, each) for name, each in index.fields.items()}

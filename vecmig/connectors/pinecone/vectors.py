@@ -15,6 +15,7 @@ from vecmig.connectors.pinecone.options import plain
 
 REST_BYTES = 22  # a component in JSON: a float32 has 17 digits as Python writes it
 GRPC_BYTES = 4
+FETCHED_BYTES = 1_600_000  # of vectors in one answer: 250 of 1,536 dimensions
 
 
 class VectorsApi:
@@ -23,10 +24,12 @@ class VectorsApi:
     reserved: tuple[str, ...] = ()
     leading: tuple[str, ...] = ("$",)
 
-    def __init__(self, client: Index | GrpcIndex) -> None:
+    def __init__(self, client: Index | GrpcIndex, dimensions: int = 0) -> None:
+        """`dimensions`: of the dense vector, 0 where there is none or it is not known."""
         self._client = client
         rest = isinstance(client, Index)
-        self.fetched_at_once = 100 if rest else 250
+        fitting = max(1, FETCHED_BYTES // (4 * max(1, dimensions)))  # the SDK's lists take twelve times as much
+        self.fetched_at_once = min(fitting, 100 if rest else 250)
         self.fetched_url_bytes = MAX_URL_BYTES if rest else None
         self._component_bytes = REST_BYTES if rest else GRPC_BYTES
         self._sent = _list if rest else _packed

@@ -15,9 +15,11 @@ from vecmig.errors import TransientError
 from vecmig.protocols import Counts
 
 REMEMBERED = 64  # the last records of as many requests: far more than are under way at once
+OVERWRITTEN_S = 60.0  # Pinecone takes 10 to 30 s to show a write
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 
 Place = tuple[str, str]  # namespace and id
+_namespaces: dict[str, set[str]] = {}  # of this process, by host: those that were written, however long ago
 _written: dict[str, deque[tuple[Place, Record | None]]] = {}  # of this process, by host; None: it was deleted
 _lock = Lock()
 
@@ -31,14 +33,16 @@ def note_deleted(host: str, namespace: str, ids: Sequence[str]) -> None:
     _note(host, namespace, dict.fromkeys(ids))
 
 
-def settle(api: Api, calls: Calls, expected: Counts, timeout_s: float) -> None:
+def settle(api: Api, calls: Calls, expected: Counts, timeout_s: float, overwritten_s: float = OVERWRITTEN_S) -> None:
     """Wait until the last writes of this process are visible, and `expected` is counted in the namespaces it names.
 
-    A namespace that was written must be counted in any case, for reading goes through those that are. Raises
+    A record that still has other content after `overwritten_s` was written by somebody else since. A namespace that was
+    written must be counted in any case, for reading goes through those that are. Raises
     TransientError if they are not in time. Forgets what it saw.
     """
-    deadline, wait_s = time.monotonic() + timeout_s, FIRST_WAIT_S
-    while behind := _behind(api, calls, expected):
+    began, wait_s = time.monotonic(), FIRST_WAIT_S
+    deadline = began + timeout_s
+    while behind := _tried(api, calls, expected, strict=time.monotonic() - began < overwritten_s):
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             raise TransientError(
@@ -60,12 +64,27 @@ def _note(host: str, namespace: str, changes: Mapping[str, Record | None]) -> No
     with _lock:
         older = [each for each in _written.get(host, ()) if each[0][0] != namespace or each[0][1] not in changes]
         _written[host] = deque([*older, ((namespace, last), record)], maxlen=REMEMBERED)
+        if record is None:
+            _namespaces.get(host, set()).discard(namespace)  # it may be empty by now
+        else:
+            _namespaces.setdefault(host, set()).add(namespace)
 
 
-def _behind(api: Api, calls: Calls, expected: Counts) -> str:
-    """Return what is not visible yet, in words; forget all writes, and return nothing, where all is."""
+def _tried(api: Api, calls: Calls, expected: Counts, strict: bool) -> str:
+    """Return what is not visible yet, or why that is not known."""
+    try:
+        return _behind(api, calls, expected, strict)
+    except TransientError as error:
+        return str(error)
+
+
+def _behind(api: Api, calls: Calls, expected: Counts, strict: bool) -> str:
+    """Return what is not visible yet, in words; forget all writes, and return nothing, where all is.
+
+    Not `strict`: a record that has other content than was written was written since by somebody else.
+    """
     with _lock:
-        notes = tuple(_written.get(calls.host, ()))
+        notes, namespaces = tuple(_written.get(calls.host, ())), frozenset(_namespaces.get(calls.host, ()))
     last = dict(notes)
     unseen = 0
     for namespace in {namespace for namespace, _ in last}:
@@ -73,10 +92,10 @@ def _behind(api: Api, calls: Calls, expected: Counts) -> str:
         records: dict[str, Record] = {}
         for some in pieces(api, ids):
             records |= fetch(api, calls, namespace, some)
-        unseen += sum(not _same(last[namespace, id], records.get(id)) for id in ids)
+        unseen += sum(not _shows(last[namespace, id], records.get(id), strict) for id in ids)
     if unseen:
         return f"{unseen:,} of the last {len(last):,} requests cannot be read back"
-    least = {namespace: 1 for (namespace, _), record in notes if record is not None}
+    least = dict.fromkeys(namespaces, 1)
     counted = calls.send("stats", api.stats) if least or expected else {}
     wrong = [
         f"{counted.get(name, 0):,} of {rows:,} in namespace {name!r}"
@@ -86,15 +105,16 @@ def _behind(api: Api, calls: Calls, expected: Counts) -> str:
     if wrong:
         return f"it counts {', '.join(wrong)}"
     with _lock:
-        if notes and tuple(_written.get(calls.host, ())) == notes:
-            del _written[calls.host]
+        if tuple(_written.get(calls.host, ())) == notes:
+            _written.pop(calls.host, None)
+            _namespaces.pop(calls.host, None)
     return ""
 
 
-def _same(written: Record | None, found: Record | None) -> bool:
+def _shows(written: Record | None, found: Record | None, strict: bool) -> bool:
     if written is None or found is None:
         return written is found
-    return (
+    return not strict or (
         _vectors_equal(written.values, found.values)
         and (written.sparse is None) == (found.sparse is None)
         and _numbers(written.metadata) == _numbers(found.metadata)
