@@ -4,9 +4,10 @@ import argparse
 import signal
 import sys
 import threading
+from contextlib import closing
 
 from tests.doubles.pinecone.faults import Fault
-from tests.doubles.pinecone.server import running
+from tests.doubles.pinecone.server import Double
 
 INJECTED = (Fault.status(429, retry_after_s=1), Fault.status(503), Fault.reset(), Fault.reset(applied=True))
 """What `--fail` chooses among."""
@@ -23,7 +24,13 @@ def main() -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with running(arguments.port, arguments.seed) as double:
+    try:
+        opened = Double(arguments.port, arguments.seed)
+    except OSError as error:
+        sys.exit(
+            f"port {arguments.port} cannot be had ({error.strerror}): choose another with --port, or 0 for a free one"
+        )
+    with closing(opened) as double:
         for fault in INJECTED if arguments.fail else ():
             double.faults.add(fault, on=DATA_OPERATIONS, probability=arguments.fail / len(INJECTED))
         if arguments.rate:

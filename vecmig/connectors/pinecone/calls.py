@@ -1,5 +1,6 @@
 """Requests to one index: at the service's pace, tried again where that may help, their errors translated."""
 
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from vecmig.connectors.pinecone.errors import ERRORS, asks_for_less, retry_after
 from vecmig.connectors.pinecone.pace import pace_of
 from vecmig.errors import TransientError
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 AT_ONCE = 4  # requests of one connection, of which a worker has two to write: what is under way is held as lists
 ATTEMPTS = 6  # of one request; then the engine waits longer, and repeats what was not acknowledged
@@ -49,6 +51,7 @@ class Calls:
                 found, pause_s = translated(error, where), retry_after_s(error)
                 if asks_for_less(error):
                     pace.refused(pause_s)
+                log.info("%s", found)
                 last = found if isinstance(found, TransientError) and pause_s is None else None
                 raise found from error
 

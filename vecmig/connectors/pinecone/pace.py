@@ -4,6 +4,7 @@ Additive increase, multiplicative decrease: there is no limit until the service 
 last seconds, which grows again while it is content.
 """
 
+import logging
 import math
 import time
 from collections import deque
@@ -12,7 +13,9 @@ from threading import Lock
 
 from vecmig.errors import TransientError
 
+log = logging.getLogger(__name__)
 WINDOW_S = 2.0
+TOLD_AGAIN_S = 10.0  # a refusal sooner after the last is no news
 AGAIN_S = 1.0  # those that were under way when the rate fell do not make it fall once more
 DECREASE = 0.7
 GROWTH, LEAST_GROWTH = 0.1, 2.0  # of the rate, and requests a second: each second without a refusal
@@ -27,6 +30,8 @@ class Pace:
     """For several threads."""
 
     per_s: float | None = None  # None: no limit is known
+    what: str = "requests"  # how a message calls them
+    _told_at: float = -math.inf
     _sent: deque[float] = field(default_factory=deque)  # times of the last seconds
     _free_at: float = 0.0
     _paused_until: float = 0.0
@@ -61,6 +66,9 @@ class Pace:
                 limit = reached if self.per_s is None else min(self.per_s, reached)
                 self.per_s = max(LEAST_PER_S, DECREASE * limit)
                 self._refused_at = now
+                if now - self._told_at > TOLD_AGAIN_S:
+                    self._told_at = now
+                    log.warning("Pinecone asks for fewer requests: %s go on at %.0f a second", self.what, self.per_s)
             self._grown_at = max(now, self._paused_until)
 
     def _reserve(self, now: float, end: float) -> float:
@@ -88,4 +96,4 @@ class Pace:
 def pace_of(host: str, kind: str) -> Pace:
     """Return the pace of one kind of request to one host."""
     with _lock:
-        return _paces.setdefault((host, kind), Pace())
+        return _paces.setdefault((host, kind), Pace(what=kind))
