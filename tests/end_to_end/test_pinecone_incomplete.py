@@ -64,9 +64,9 @@ def test_what_another_process_wrote_just_now_is_waited_for_where_an_apply_goes_o
     made.put("kb", of_one(range(30)))
     double.store.lag.seconds = 2.0
     made.put("kb", of_one(range(30, 60)))  # by the SDK, so that vecmig does not know what to wait for
-    ends = (Endpoint(name, "pinecone", options(double, index)) for name, index in (("s", "source"), ("t", "kb")))
+    source, target = (Endpoint(index, "pinecone", options(double, index)) for index in ("source", "kb"))
     steps = prove(
-        Migration("m", *ends, verification=Verification(search=None)),
+        Migration("m", source, target, verification=Verification(search=None)),
         project="p",
         environment="e",
         excluded=(),
