@@ -1,0 +1,155 @@
+"""Weaviate as a Target: each method finds the collection and hands over to the module that knows how."""
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from vecmig.connectors.weaviate import collection as schemas
+from vecmig.connectors.weaviate import names, read, search, tenants, write
+from vecmig.connectors.weaviate import settle as queues
+from vecmig.connectors.weaviate.calls import Calls
+from vecmig.connectors.weaviate.errors import ERRORS, translated
+from vecmig.connectors.weaviate.metadata import encoding_of
+from vecmig.connectors.weaviate.options import WeaviateOptions
+from vecmig.connectors.weaviate.proto import aggregate_pb2
+from vecmig.connectors.weaviate.read import Reading
+from vecmig.connectors.weaviate.session import Session, connected
+from vecmig.connectors.weaviate.write import Writing
+from vecmig.errors import CollectionConflict, CollectionNotFound
+from vecmig.model.batch import Key, RecordBatch, Rejected
+from vecmig.model.collection import Collection
+from vecmig.model.plan import Fingerprint, Partition
+from vecmig.model.state import Cursor
+from vecmig.protocols import Capabilities, Counts, Hits, IndexProgress, Search
+
+MAX_BATCH_BYTES = 16 << 20  # of one upsert: several chunks, sent at once
+
+
+def connect(options: WeaviateOptions) -> "WeaviateConnector":
+    """Return a connector that has reached its server. Raises ConnectorError."""
+    try:
+        return WeaviateConnector(options, connected(options))
+    except ERRORS as error:
+        raise translated(error, f"weaviate at {options.place}") from error
+
+
+@dataclass(slots=True)
+class WeaviateConnector:
+    options: WeaviateOptions
+    session: Session
+    _opened: dict[str, Writing] = field(default_factory=dict)  # collections as they were met
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(MAX_BATCH_BYTES)
+
+    def describe(self, collection: str) -> Collection | None:
+        self._forget(collection)
+        found = self._find(collection)
+        return found.layout.collection if found else None
+
+    def count(self, collection: str) -> Counts:
+        opened = self._open(collection)
+        layout, calls = opened.layout, opened.calls
+        if not layout.has_tenants:
+            rows = self._counted(opened, None)
+            return {"": rows} if rows else {}
+        known = tenants.statuses(calls, layout)
+        with tenants.awake(calls, layout, known):
+            counts = {names.namespace(name): self._counted(opened, name) for name in known}
+        return {name: rows for name, rows in counts.items() if rows}
+
+    def fingerprint(self, collection: str) -> Fingerprint:
+        """Return a digest of the counts: Weaviate shows nothing else that changes with its data, and is cheap."""
+        counts = json.dumps(self.count(collection), sort_keys=True)
+        return Fingerprint(hashlib.sha256(counts.encode()).hexdigest(), "counts")
+
+    def partitions(self, collection: str, at_most: int) -> Sequence[Partition]:
+        return read.partitions(collection, self.count(collection), at_most)
+
+    def read(
+        self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
+    ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
+        yield from read.read(self._reading(part.collection), part, after, vectors)
+
+    def fetch(self, collection: str, keys: Sequence[Key]) -> RecordBatch:
+        return read.fetch(self._reading(collection), keys)
+
+    def search(self, collection: str, wanted: Search) -> list[Hits]:
+        return search.search(self._reading(collection), collection, wanted)
+
+    def create(self, collection: Collection) -> None:
+        self._forget(collection.name)
+        found = self._find(collection.name)
+        if found is None:
+            schemas.create(Calls(self.session, collection.name), collection, self.session.has_aliases)
+            found = self._open(collection.name)
+        if not collection.agrees_with(found.layout.collection):
+            raise CollectionConflict(
+                f"weaviate collection {collection.name!r} exists and differs: it is {found.layout.collection}"
+            )
+
+    def upsert(self, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        return write.upsert(self._open(collection), batch)
+
+    def delete(self, collection: str, keys: Sequence[Key]) -> None:
+        write.delete(self._open(collection), keys)
+
+    def settle(self, collection: str, expected: Counts, timeout_s: float) -> None:
+        opened = self._open(collection)
+        queues.settle(opened.calls, opened.layout, timeout_s)
+
+    def build_index(self, collection: Collection) -> Iterator[IndexProgress]:
+        """Change the settings that may change; yields nothing, for Weaviate indexes as it goes."""
+        declared = self.options.complete(collection, self.describe(collection.name))
+        opened = self._open(collection.name)
+        actual = dict(opened.layout.collection.settings)
+        if any(actual.get(key) != value for key, value in declared.settings):
+            schemas.change(opened.calls, opened.layout, declared)
+            self._forget(collection.name)
+        yield from ()
+
+    def drop(self, collection: str) -> None:
+        self._forget(collection)
+        found = self._find(collection)
+        if found is not None:
+            schemas.drop(found.calls, found.layout)
+            self._forget(collection)
+
+    def close(self) -> None:
+        for name in list(self._opened):
+            self._forget(name)
+        self.session.close()
+
+    def _find(self, collection: str) -> Writing | None:
+        if collection not in self._opened:
+            calls = Calls(self.session, collection)
+            layout = schemas.find(calls, collection, self.options.without)
+            if layout is None:
+                calls.close()
+                return None
+            self._opened[collection] = Writing(calls, layout, encoding_of(layout))
+        return self._opened[collection]
+
+    def _open(self, collection: str) -> Writing:
+        found = self._find(collection)
+        if found is None:
+            raise CollectionNotFound(f"there is no weaviate collection {collection!r}")
+        return found
+
+    def _reading(self, collection: str) -> Reading:
+        opened = self._open(collection)
+        rows = self.options.page_rows or read.page_rows(opened.layout)
+        return Reading(opened.calls, opened.layout, opened.encoding, rows)
+
+    def _counted(self, opened: Writing, tenant: str | None) -> int:
+        request = aggregate_pb2.AggregateRequest(
+            collection=opened.layout.stored, tenant=tenant or None, objects_count=True
+        )
+        return int(opened.calls.grpc("count", "Aggregate", request).single_result.objects_count)
+
+    def _forget(self, collection: str) -> None:
+        found = self._opened.pop(collection, None)
+        if found is not None:
+            found.calls.close()

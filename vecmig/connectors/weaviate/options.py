@@ -1,0 +1,147 @@
+"""What the spec says of a Weaviate collection. Imports no client: `validate` stays fast and works without one."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from vecmig.connectors.weaviate import limits
+from vecmig.connectors.weaviate.footprint import footprint
+from vecmig.connectors.weaviate.names import class_name
+from vecmig.connectors.weaviate.parameters import Hnsw, Inverted, Oidc, Quantizer
+from vecmig.model.collection import Collection
+from vecmig.model.plan import Cost
+from vecmig.model.secret import Secret
+from vecmig.protocols import Footprint, Work
+
+if TYPE_CHECKING:
+    from vecmig.connectors.weaviate.connector import WeaviateConnector
+    from vecmig.model.batch import RecordBatch
+
+
+class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
+    """A collection in Weaviate, 1.29 or later."""
+
+    declares_metadata: ClassVar[bool] = True
+
+    collection: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=246,
+            pattern="^[A-Za-z][_0-9A-Za-z]*$",
+            description="Name of the collection, or of an alias. A new one is made behind an alias of this name (from"
+            " Weaviate 1.32 on), so that another can take its place.",
+            examples=["SupportKb"],
+        ),
+    ]
+    url: Annotated[
+        str,
+        Meta(
+            pattern="^https?://",
+            description="Address of the server.",
+            examples=["https://my-cluster.weaviate.network", "http://localhost:8080"],
+        ),
+    ] = "http://localhost:8080"
+    grpc_url: Annotated[
+        Annotated[str, Meta(pattern="^(grpcs?|https?)://")] | None,
+        Meta(
+            description="Address for gRPC. Absent: of Weaviate Cloud, or port 50051 (443 by https) of the server.",
+            examples=["grpc://localhost:50051"],
+        ),
+    ] = None
+    api_key: Annotated[Secret | None, Meta(description="API key.", examples=["{{ env.WEAVIATE_API_KEY }}"])] = None
+    client_secret: Annotated[
+        Secret | None,
+        Meta(
+            description="Secret of OpenID Connect's client credentials flow.",
+            examples=["{{ env.WEAVIATE_CLIENT_SECRET }}"],
+        ),
+    ] = None
+    oidc: Annotated[Oidc | None, Meta(description="Details of that flow.")] = None
+    headers: Annotated[
+        dict[str, Secret], Meta(description="Headers of every request.", examples=[{"X-Proxy": "{{ env.PROXY_KEY }}"}])
+    ] = {}
+    tenants: Annotated[
+        bool | None,
+        Meta(
+            description="Whether a new collection has a tenant for each namespace. Absent: where records have namespaces.",
+            examples=[True],
+        ),
+    ] = None
+    without: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Properties and vectors that are not read: references and vectors of many rows cannot be.",
+            examples=[["hasAuthor"]],
+        ),
+    ] = ()
+    quantizer: Annotated[Quantizer | None, Meta(description="How vectors are compressed for the search.")] = None
+    hnsw: Annotated[Hnsw | None, Meta(description="More parameters of an hnsw index.")] = None
+    dynamic_threshold: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description="Begin with a flat index, and go over to hnsw at so many records (the server needs"
+            " ASYNC_INDEXING).",
+            examples=[10000],
+        ),
+    ] = None
+    inverted_index: Annotated[Inverted | None, Meta(description="The index of filters and full-text search.")] = None
+    shards: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Shards of a new collection.", examples=[3])
+    ] = None
+    replicas: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Nodes that each record is on.", examples=[3])
+    ] = None
+    async_replication: Annotated[bool | None, Meta(description="Mend replicas in the background.")] = None
+    deletion_strategy: Annotated[
+        Literal["NoAutomatedResolution", "DeleteOnConflict", "TimeBasedResolution"] | None,
+        Meta(description="Which replica is right after a deletion.", examples=["TimeBasedResolution"]),
+    ] = None
+    page_rows: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Meta(description="Records a batch that is read; absent: about 8 MB of them.", examples=[1000]),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.api_key is not None and self.client_secret is not None:
+            raise ValueError("`api_key` and `client_secret` are two ways to log in: leave one out")
+
+    @property
+    def label(self) -> str:
+        return self.collection
+
+    @property
+    def place(self) -> str:
+        return urlsplit(self.url).netloc
+
+    def anchored(self, directory: str) -> "WeaviateOptions":
+        return replace(self, collection=class_name(self.collection))
+
+    def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
+        return limits.complete(self, declared, actual)
+
+    def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
+        return limits.refusals(self, self.complete(declared, actual), actual)
+
+    def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
+
+    def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
+        return footprint(declared, rows, metadata_bytes)
+
+    def costs(self, work: Sequence[Work], record_bytes: int) -> Sequence[Cost]:
+        return ()
+
+    def open(self) -> "WeaviateConnector":
+        """Connect. Raises ConnectorError."""
+        from vecmig.connectors.weaviate.connector import connect
+
+        return connect(self)
+
+    def diagnose(self) -> Iterator[tuple[str, bool, str]]:
+        from vecmig.connectors.weaviate.doctor import diagnose
+
+        return diagnose(self)

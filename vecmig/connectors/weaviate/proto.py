@@ -1,0 +1,26 @@
+"""The messages of Weaviate's gRPC interface, as its client ships them for the protobuf that is installed."""
+
+from weaviate.proto.v1 import (
+    aggregate_pb2,
+    base_pb2,
+    base_search_pb2,
+    batch_delete_pb2,
+    batch_pb2,
+    search_get_pb2,
+    tenants_pb2,
+)
+
+from vecmig.connectors.weaviate.session import weaviate  # quietens its import
+
+VERSION = weaviate.__version__
+
+__all__ = [
+    "VERSION",
+    "aggregate_pb2",
+    "base_pb2",
+    "base_search_pb2",
+    "batch_delete_pb2",
+    "batch_pb2",
+    "search_get_pb2",
+    "tenants_pb2",
+]
