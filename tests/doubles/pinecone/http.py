@@ -49,13 +49,27 @@ class HttpAnswer:
 App = Callable[[HttpRequest], HttpAnswer]
 
 
+_used: set[int] = set()
+
+
+def _listening(port: int) -> socket.socket:
+    """Return a listener; a free port is one that no other door of this process had: clients remember by host."""
+    while True:
+        listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        found = listener.getsockname()[1]
+        if port or found not in _used:
+            _used.add(found)
+            return listener
+        listener.close()
+
+
 class Door:
     """A listening port. `grpc_port` starts the gRPC server, and gives its port, when the first client speaks HTTP/2."""
 
     def __init__(self, app: App, port: int = 0, grpc_port: Callable[[], int] | None = None) -> None:
         self._app = app
         self._grpc_port = grpc_port
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._listener = _listening(port)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
