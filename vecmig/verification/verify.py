@@ -12,7 +12,7 @@ from vecmig.comparison.compare import Comparison, compare
 from vecmig.comparison.reading import Side, Watch, control
 from vecmig.comparison.sampled import compare_sample, count_only, materialised
 from vecmig.comparison.sampler import Sampler
-from vecmig.errors import CollectionNotFound, TransientError
+from vecmig.errors import CollectionNotFound, Stopped, TransientError
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection as Schema
@@ -21,11 +21,12 @@ from vecmig.model.plan import Conversion
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report
 from vecmig.model.settings import Sample, Thresholds
-from vecmig.protocols import Target
+from vecmig.protocols import Counts, Target
 from vecmig.verification.gate import record_breaches, search_breaches, verdict_of
 from vecmig.verification.search import Searched, Setting, search_checks
 
 SETTLE_S = 600.0
+SLICE_S = 15.0  # of a wait, after which a person's wish to stop is heard
 TOLD_S = 1.0  # a shorter wait is not worth a note
 
 
@@ -51,7 +52,7 @@ def verify(
     just now, where the target lacks some and may only show them late. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    target, waited_s = _settled(migration, target)
+    target, waited_s = _settled(migration, target, stop)
     setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded)
     if waited_s > TOLD_S:
         notes.append(f"{waited_s:.0f} s went by until {migration.target.label} showed what was written last")
@@ -64,7 +65,7 @@ def verify(
         return _records(wanted.records, source, target, written, excluded, sampler, watch, stop), sampler
 
     found, sampler = compared(target)
-    if lag_s and (caught_up := _caught_up(target, found, lag_s)):
+    if lag_s and (caught_up := _caught_up(target, found, lag_s, stop)):
         target = caught_up
         setting = replace(setting, target=target)
         found, sampler = compared(target)
@@ -98,18 +99,18 @@ def verify(
     )
 
 
-def _settled(migration: Migration, target: Side) -> tuple[Side, float]:
+def _settled(migration: Migration, target: Side, stop: Event | None) -> tuple[Side, float]:
     """Wait until the target's writes are visible; return it with partitions of what is there then, and the seconds."""
     with closing(target.open()) as store:
         _there(store.describe(target.collection), migration.target)
         began = time.monotonic()
-        cast(Target, store).settle(target.collection, {}, SETTLE_S)
+        settle(cast(Target, store), target.collection, {}, SETTLE_S, stop)
         waited_s = time.monotonic() - began
         parts = store.partitions(target.collection, max(1, len(target.partitions)))
     return replace(target, partitions=tuple(parts)), waited_s
 
 
-def _caught_up(target: Side, found: Comparison, lag_s: float) -> Side | None:
+def _caught_up(target: Side, found: Comparison, lag_s: float, stop: Event | None) -> Side | None:
     """Return the target once it counts what was expected, where it showed less; None where waiting does not help."""
     expected, actual = found.expected or {}, found.actual or {}
     if all(actual.get(name, 0) >= rows for name, rows in expected.items()):
@@ -118,11 +119,27 @@ def _caught_up(target: Side, found: Comparison, lag_s: float) -> Side | None:
         if not store.capabilities.shows_late:
             return None
         try:
-            cast(Target, store).settle(target.collection, expected, lag_s)
+            settle(cast(Target, store), target.collection, expected, lag_s, stop)
         except TransientError:
             return None  # it lacks them indeed, or for longer than anybody waits
         parts = store.partitions(target.collection, max(1, len(target.partitions)))
     return replace(target, partitions=tuple(parts))
+
+
+def settle(
+    target: Target, collection: str, expected: Counts, seconds: float, stop: Event | None, slice_s: float = SLICE_S
+) -> None:
+    """Wait as `Target.settle` does, but raise Stopped within a slice of the time after `stop`."""
+    end = time.monotonic() + seconds
+    while True:
+        left_s = end - time.monotonic()
+        try:
+            return target.settle(collection, expected, max(0.0, min(slice_s, left_s)))
+        except TransientError:
+            if stop is not None and stop.is_set():
+                raise Stopped("the wait was stopped at your wish. Run the same command again") from None
+            if left_s <= slice_s:
+                raise
 
 
 def _there(schema: Schema | None, endpoint: Endpoint) -> Schema:

@@ -1,5 +1,6 @@
 """What is acknowledged is not visible at once: settling waits for it, and says so where it takes too long."""
 
+import threading
 import time
 
 import pytest
@@ -10,8 +11,9 @@ from tests.doubles.pinecone import Double, Fault
 from vecmig.connectors.pinecone.connector import PineconeConnector
 from vecmig.connectors.pinecone.visible import settle
 from vecmig.connectors.pinecone.write import upsert
-from vecmig.errors import TransientError
+from vecmig.errors import Stopped, TransientError
 from vecmig.model.record import Key
+from vecmig.verification import verify
 
 LAG_S = 0.5
 
@@ -117,3 +119,23 @@ def test_failures_while_it_waits_are_waited_out(double: Double, late: PineconeCo
     double.faults.add(Fault.status(503), on="fetch", times=7)
     late.settle("docs", {}, timeout_s=30)
     assert late.count("docs") == {"": 3}
+
+
+def test_a_person_who_stops_the_verification_need_not_wait_until_all_is_visible(
+    double: Double, late: PineconeConnector
+) -> None:
+    double.store.lag.seconds = 100
+    assert not late.upsert("docs", batch([{"id": "c"}]))
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        verify.settle(late, "docs", {}, 600, stop, slice_s=0.2)
+    assert time.monotonic() - began < 2
+
+
+def test_a_wait_in_slices_ends_at_its_deadline(double: Double, late: PineconeConnector) -> None:
+    double.store.lag.seconds = 100
+    assert not late.upsert("docs", batch([{"id": "c"}]))
+    with pytest.raises(TransientError, match="after 1 s 1 of the last 1 requests cannot be read back"):
+        verify.settle(late, "docs", {}, 0.9, None, slice_s=0.2)

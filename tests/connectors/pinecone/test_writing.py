@@ -170,6 +170,21 @@ def test_what_is_wrong_with_the_index_is_an_error_and_no_thousand_bad_records(
     assert asked(choosy, "upsert") < 60
 
 
+def test_records_refused_when_a_batch_is_tried_again_are_named_beside_those_stored_before(choosy: Double) -> None:
+    rows = [
+        {"id": f"{n}", "namespace": name, "metadata": {"a": a}}
+        for name, a in (("x", "b"), ("y", "canary"))
+        for n in (1, 2)
+    ]
+    with impatient(choosy, "grpc", patience_s=0.2) as writing:
+        choosy.faults.add(Fault.status(503), on="upsert", namespace="y")
+        with pytest.raises(TransientError):
+            upsert(writing, batch(rows))
+        choosy.faults.clear()
+        rejected = upsert(writing, batch(rows))
+    assert [each.key for each in rejected] == [Key("y", "1"), Key("y", "2")]
+
+
 def test_a_lone_record_that_the_service_refuses_is_named(choosy: Double, connect: Connect) -> None:
     (rejected,) = connect("docs").upsert("docs", batch([{"metadata": {"a": "canary"}}]))
     assert rejected.key.id == "r0"

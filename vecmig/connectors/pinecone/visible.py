@@ -21,6 +21,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 Place = tuple[str, str]  # namespace and id
 _namespaces: dict[str, set[str]] = {}  # of this process, by host: those that were written, however long ago
 _written: dict[str, deque[tuple[Place, Record | None]]] = {}  # of this process, by host; None: it was deleted
+_noted_at: dict[str, float] = {}  # of this process, by host: when it wrote last, on the monotonic clock
 _lock = Lock()
 
 
@@ -36,18 +37,19 @@ def note_deleted(host: str, namespace: str, ids: Sequence[str]) -> None:
 def settle(api: Api, calls: Calls, expected: Counts, timeout_s: float, overwritten_s: float = OVERWRITTEN_S) -> None:
     """Wait until the last writes of this process are visible, and `expected` is counted in the namespaces it names.
 
-    A record that still has other content after `overwritten_s` was written by somebody else since. A namespace that was
-    written must be counted in any case, for reading goes through those that are. Raises
+    A record that still has other content `overwritten_s` after the last write was written by somebody else since. A
+    namespace that was written must be counted in any case, for reading goes through those that are. Raises
     TransientError if they are not in time. Forgets what it saw.
     """
     began, wait_s = time.monotonic(), FIRST_WAIT_S
-    deadline = began + timeout_s
-    while behind := _tried(api, calls, expected, strict=time.monotonic() - began < overwritten_s):
-        left_s = deadline - time.monotonic()
+    deadline, written_at = began + timeout_s, _noted_at.get(calls.host, began)
+    while behind := _tried(api, calls, expected, strict=time.monotonic() - written_at < overwritten_s):
+        now = time.monotonic()
+        left_s = deadline - now
         if left_s <= 0:
             raise TransientError(
-                f"pinecone index {calls.index!r} does not show yet what was written: after {timeout_s:,.0f} s {behind}."
-                " It becomes visible by and by: run `vecmig verify` later"
+                f"pinecone index {calls.index!r} does not show yet what was written: after {now - written_at:,.0f} s"
+                f" {behind}. It becomes visible by and by: run `vecmig verify` later"
             )
         time.sleep(min(wait_s, left_s))
         wait_s = min(2 * wait_s, LONGEST_WAIT_S)
@@ -62,6 +64,7 @@ def _note(host: str, namespace: str, changes: Mapping[str, Record | None]) -> No
     if record is not None and record.values is not None:
         record = record._replace(values=record.values.copy())  # a view would keep its whole batch
     with _lock:
+        _noted_at[host] = time.monotonic()
         older = [each for each in _written.get(host, ()) if each[0][0] != namespace or each[0][1] not in changes]
         _written[host] = deque([*older, ((namespace, last), record)], maxlen=REMEMBERED)
         if record is None:

@@ -65,10 +65,13 @@ def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
     """Store the records; return those that the index cannot hold. On return every request was acknowledged."""
     reasons = problems(slots_of(writing.vectors), batch)
     requests = list(_requests(writing, batch, reasons))
-    tally = _Tally()
     before = dict(writing.acknowledged)
     writing.acknowledged.clear()
     known = [before.get(each.digest) if before else None for each in requests]
+    stored_before = [
+        len(each.records) - len(some) for each, some in zip(requests, known, strict=True) if some is not None
+    ]
+    tally = _Tally(sum(stored_before))
     rest = [each for each, result in zip(requests, known, strict=True) if result is None]
     started = [writing.calls.start(_send, writing, tally, each.namespace, each.records) for each in rest]
     try:
