@@ -18,7 +18,7 @@ WINDOW_S = 2.0
 TOLD_AGAIN_S = 10.0  # a refusal sooner after the last is no news
 AGAIN_S = 1.0  # those that were under way when the rate fell do not make it fall once more
 DECREASE = 0.7
-GROWTH, LEAST_GROWTH = 0.1, 2.0  # of the rate, and requests a second: each second without a refusal
+GROWTH, LEAST_GROWTH = 0.1, 4.0  # of the rate, and requests a second: each second without a refusal
 LEAST_PER_S, MOST_PER_S = 3.0, 10_000  # Pinecone's limits are 100 a second and more (page "Database limits")
 
 _paces: dict[tuple[str, str], "Pace"] = {}  # by host and kind of request: connections to one index share its limits
