@@ -80,6 +80,7 @@ class WeaviateConnector:
         return search.search(self._reading(collection), collection, wanted)
 
     def create(self, collection: Collection) -> None:
+        collection = self.options.complete(collection)
         self._forget(collection.name)
         found = self._find(collection.name)
         if found is None:

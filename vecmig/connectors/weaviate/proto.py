@@ -1,5 +1,8 @@
 """The messages of Weaviate's gRPC interface, as its client ships them for the protobuf that is installed."""
 
+from vecmig.connectors.weaviate.session import weaviate  # first: it quietens the client's import
+
+# isort: split
 from weaviate.proto.v1 import (
     aggregate_pb2,
     base_pb2,
@@ -9,8 +12,6 @@ from weaviate.proto.v1 import (
     search_get_pb2,
     tenants_pb2,
 )
-
-from vecmig.connectors.weaviate.session import weaviate  # quietens its import
 
 VERSION = weaviate.__version__
 

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.errors import ConnectorError
 
-with warnings.catch_warnings():  # its import announces the next version of a library that it uses
-    warnings.simplefilter("ignore")
+with warnings.catch_warnings():  # its import announces the next version of a library, which asks to be heard always
+    from authlib.deprecate import AuthlibDeprecationWarning  # type: ignore[import-untyped]
+
+    warnings.simplefilter("ignore", AuthlibDeprecationWarning)
     import weaviate as weaviate
     from weaviate.auth import AuthApiKey, AuthClientCredentials
     from weaviate.config import AdditionalConfig, Timeout
