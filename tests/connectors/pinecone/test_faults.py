@@ -77,7 +77,7 @@ def test_reading_through_ten_percent_of_failures_gives_each_record_once(
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("fault", [Fault.status(503), Fault.reset(), Fault.truncated()], ids=["503", "reset", "half"])
 def test_a_storm_that_lasts_is_transient_in_the_end_and_no_hang(double: Double, transport: str, fault: Fault) -> None:
-    with impatient(double, transport) as writing:
+    with impatient(double, transport, patience_s=0.4) as writing:
         double.faults.add(fault)
         began = time.monotonic()
         with pytest.raises(TransientError, match="pinecone upsert in 'docs'"):

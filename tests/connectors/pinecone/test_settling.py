@@ -15,7 +15,7 @@ from vecmig.errors import Stopped, TransientError
 from vecmig.model.record import Key
 from vecmig.verification import verify
 
-LAG_S = 0.5
+LAG_S = 0.25
 
 
 @pytest.fixture
