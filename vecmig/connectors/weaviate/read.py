@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from vecmig.connectors.weaviate import names, requests, tenants
@@ -148,9 +149,9 @@ def _fetched(
 
 
 def _pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None]) -> Iterator[list[requests.Record]]:
-    after = last or (str(UUID(int=each.low - 1)) if each.low else "")
     rows = reading.page_rows
-    while True:
+
+    def asked(after: str) -> "Future[list[requests.Record]]":
         request = requests.search(
             reading.layout,
             reading.tenant(each.namespace),
@@ -158,19 +159,31 @@ def _pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | Non
             after=after,
             **requests.whole(reading.layout, vectors),
         )
+        return reading.calls.start(_answered, reading, request)
+
+    after = last or (str(UUID(int=each.low - 1)) if each.low else "")
+    waiting = asked(after)
+    while True:
         try:
-            page = requests.records(reading.calls.grpc("read", "Search", request))
+            page = waiting.result()
         except TooLarge:
             if rows == 1:
                 raise
             rows = max(1, rows // 2)
+            waiting = asked(after)
             continue
         inside = [record for record in page if UUID(record.uuid).int <= each.high]
-        if inside:
-            yield inside
         if len(inside) < rows:
+            if inside:
+                yield inside
             return
         after = inside[-1].uuid
+        waiting = asked(after)  # under way while this page is decoded
+        yield inside
+
+
+def _answered(reading: Reading, request: Any) -> list[requests.Record]:
+    return requests.records(reading.calls.grpc("read", "Search", request))
 
 
 def _split(namespace: str, parts: int) -> list[Range]:
