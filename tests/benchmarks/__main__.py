@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
+from tests.benchmarks import weaviate
 from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
 from tests.benchmarks.pinecone import (
     ASKED_AT_ONCE,
@@ -25,12 +26,15 @@ from tests.benchmarks.postgres import copy_across, copy_from_file, copy_out, cop
 from tests.benchmarks.timing import compare
 from tests.doubles.pinecone.__main__ import DATA_OPERATIONS, INJECTED
 from tests.doubles.pinecone.server import running
+from tests.weaviate_server import connected
 from vecmig.comparison.compare import compare as compare_sides
 from vecmig.comparison.sides import source_side, target_side
 from vecmig.connectors.pinecone.connector import PineconeConnector
+from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.execution.local import LocalExecutor
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import concat
+from vecmig.model.collection import Collection, Field, Index, VectorField
 from vecmig.model.digest import digest_of
 from vecmig.model.plan import Conversion, LoadRecords
 from vecmig.model.settings import Execution, Limits
@@ -242,6 +246,52 @@ def spec(place: Path, name: str) -> None:
     write_spec(place, name.replace("_", "-"), "{type: snapshot, path: source}", target)
 
 
+def bench_weaviate(directory: Path) -> None:
+    """Through the connector, digests included, to bare loops with the client; all to the same server."""
+    rows = 20_000
+    pages = list(chunks(rows))
+    batches = [concat(pages[at : at + 2]) for at in range(0, len(pages), 2)]
+    fields = (Field("n", "int"), Field("lang", "text"), Field("text", "text"))
+    with weaviate.server() as found, connected(found) as client:
+        for index in ("flat", "hnsw"):
+            options = weaviate.options(found, f"Bench_{index}")
+            vectors = (VectorField("", DIMENSIONS, "cosine", index=Index(index)),)
+            declared = Collection(options.collection, vectors, fields, mark="vecmig:bench/bench:0", namespaced=False)
+            with closing(options.open()) as ours:
+                ours.create(declared)
+
+                def write(ours: WeaviateConnector = ours, name: str = options.collection) -> None:
+                    for batch in batches:
+                        digest_of(batch)
+                        assert not ours.upsert(name, batch)
+
+                def bare_writes(name: str = options.collection) -> None:
+                    weaviate.bare_write(client, name, batches)
+
+                compare(
+                    f"weaviate ({index}) written, to a bare insert_many loop", rows, write, bare_writes, 0.8, runs=3
+                )
+                if index == "hnsw":
+                    continue
+
+                def read(ours: WeaviateConnector = ours, name: str = options.collection) -> None:
+                    found = 0
+                    for part in ours.partitions(name, 1):
+                        for batch, _ in ours.read(part, None):
+                            digest_of(batch)
+                            found += len(batch)
+                    assert found == rows
+
+                def bare_reads(name: str = options.collection) -> None:
+                    assert weaviate.bare_read(client, name) == rows
+
+                def iterates(name: str = options.collection) -> None:
+                    assert weaviate.iterated(client, name) == rows
+
+                compare("weaviate read, to a bare loop on raw protobuf", rows, read, bare_reads, 0.8, runs=3)
+                compare("weaviate read, to the client's iterator", rows, read, iterates, 2.0, runs=3)
+
+
 def write_spec(place: Path, name: str, source: str, target: str, search: str = "{queries: {sample: 10}}") -> None:
     """Write a spec of one migration with one worker."""
     (place / "vecmig.yaml").write_text(
@@ -275,6 +325,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "verify": bench_verify,
     "pinecone": bench_pinecone,
     "storm": bench_storm,
+    "weaviate": bench_weaviate,
     "pinecone-memory": bench_pinecone_memory,
     "memory": bench_memory,
     "startup": bench_startup,

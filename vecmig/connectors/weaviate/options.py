@@ -60,7 +60,7 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
             examples=["{{ env.WEAVIATE_CLIENT_SECRET }}"],
         ),
     ] = None
-    oidc: Annotated[Oidc | None, Meta(description="Details of that flow.")] = None
+    oidc: Annotated[Oidc | None, Meta(description="Details of that flow.", examples=[{"scope": ["openid"]}])] = None
     headers: Annotated[
         dict[str, Secret], Meta(description="Headers of every request.", examples=[{"X-Proxy": "{{ env.PROXY_KEY }}"}])
     ] = {}
@@ -78,8 +78,12 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[["hasAuthor"]],
         ),
     ] = ()
-    quantizer: Annotated[Quantizer | None, Meta(description="How vectors are compressed for the search.")] = None
-    hnsw: Annotated[Hnsw | None, Meta(description="More parameters of an hnsw index.")] = None
+    quantizer: Annotated[
+        Quantizer | None, Meta(description="How vectors are compressed for the search.", examples=[{"type": "rq"}])
+    ] = None
+    hnsw: Annotated[Hnsw | None, Meta(description="More parameters of an hnsw index.", examples=[{"ef_min": 100}])] = (
+        None
+    )
     dynamic_threshold: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(
@@ -88,14 +92,18 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[10000],
         ),
     ] = None
-    inverted_index: Annotated[Inverted | None, Meta(description="The index of filters and full-text search.")] = None
+    inverted_index: Annotated[
+        Inverted | None, Meta(description="The index of filters and full-text search.", examples=[{"bm25_b": 0.75}])
+    ] = None
     shards: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Shards of a new collection.", examples=[3])
     ] = None
     replicas: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Nodes that each record is on.", examples=[3])
     ] = None
-    async_replication: Annotated[bool | None, Meta(description="Mend replicas in the background.")] = None
+    async_replication: Annotated[bool | None, Meta(description="Mend replicas in the background.", examples=[True])] = (
+        None
+    )
     deletion_strategy: Annotated[
         Literal["NoAutomatedResolution", "DeleteOnConflict", "TimeBasedResolution"] | None,
         Meta(description="Which replica is right after a deletion.", examples=["TimeBasedResolution"]),

@@ -25,9 +25,7 @@ class Quantizer(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     segments: Annotated[NotNegative | None, Meta(description="pq: parts of a vector.", examples=[96])] = None
     centroids: Annotated[Positive | None, Meta(description="pq: centroids of each part.", examples=[256])] = None
-    cache: Annotated[bool | None, Meta(description="flat: keep the compressed vectors in memory.", examples=[True])] = (
-        None
-    )
+    cache: Annotated[bool | None, Meta(description="flat: keep the compressed vectors in RAM.", examples=[True])] = None
 
 
 class Hnsw(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +45,7 @@ class Hnsw(Struct, frozen=True, forbid_unknown_fields=True):
         NotNegative | None, Meta(description="Seconds between removals of deleted records.", examples=[300])
     ] = None
     vector_cache_max_objects: Annotated[
-        Positive | None, Meta(description="Vectors kept in memory.", examples=[1000000])
+        Positive | None, Meta(description="Vectors kept in RAM.", examples=[1000000])
     ] = None
 
 
@@ -67,10 +65,13 @@ class Inverted(Struct, frozen=True, forbid_unknown_fields=True):
     ] = None
     null_state: Annotated[
         bool | None,
-        Meta(description="Index which values are absent, for the filter `exists`. Absent: where a field is filtered."),
+        Meta(
+            description="Index which values are absent, for the filter `exists`. Absent: where a field is filtered.",
+            examples=[True],
+        ),
     ] = None
-    property_length: Annotated[bool | None, Meta(description="Index the lengths of values.")] = None
-    timestamps: Annotated[bool | None, Meta(description="Index when records were written.")] = None
+    property_length: Annotated[bool | None, Meta(description="Index the lengths of values.", examples=[True])] = None
+    timestamps: Annotated[bool | None, Meta(description="Index when records were written.", examples=[True])] = None
 
 
 class Oidc(Struct, frozen=True, forbid_unknown_fields=True):
