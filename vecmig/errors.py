@@ -9,6 +9,7 @@ VecmigError
 │   └── GuardError            a limit, a protected environment or a destructive step stops here
 ├── ConnectorError            a store refused or failed: final, but for
 │   ├── TransientError        the same call may succeed later
+│   ├── RefusedText           an embedding provider does not take a text
 │   ├── CollectionConflict    one of this name exists, but differs or is not vecmig's
 │   └── CollectionNotFound
 ├── BadRecordError            a record that cannot be moved, under `on_bad_record: fail`
@@ -84,6 +85,9 @@ class ConnectorError(VecmigError): ...
 
 
 class TransientError(ConnectorError): ...
+
+
+class RefusedText(ConnectorError): ...
 
 
 class CollectionConflict(ConnectorError): ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ class Capabilities:
     searchable: bool = True  # `search` with exact=False uses an index whose recall is worth measuring
     rounds_integers: bool = False  # numbers are doubles: an integer over 2**53 that it gives may be another's neighbour
     shows_late: bool = False  # what was written may be missing for a while, in reads and in counts
+    switches: bool = False  # `switch` works: one collection can take the place of another without an outage
     keeps_cursors: bool = True  # a cursor still resumes behind the same record after others were written or deleted
 
 
@@ -158,6 +159,15 @@ class Target(Source, Protocol):
         vecmig's that differs is replaced without a gap. Yields nothing where the store indexes as it goes.
         """
 
+    def switch(self, serving: str, build: str, kept: str) -> None:
+        """Give the name `serving` to what is `build`, and `kept` to what served, in one step: a search never fails.
+
+        Nothing if that is done: no `build` is left, and `kept` is there. Where nothing serves, `build` takes the name.
+        Raises, before anything is changed, UnsupportedError with the way out where the store cannot (see
+        `Capabilities.switches`) or something depends on what serves, CollectionConflict where one of both does not carry
+        vecmig's mark, TransientError where it was not let in within seconds.
+        """
+
     def drop(self, collection: str) -> None:
         """Remove a collection, if it is there. Raises CollectionConflict if it does not carry vecmig's mark."""
 
@@ -188,6 +198,12 @@ class ConnectorOptions(Protocol):
 
     def anchored(self, directory: str) -> ConnectorOptions:
         """Return these options with relative paths made absolute, from `directory`."""
+
+    def beside(self, generation: int) -> ConnectorOptions:
+        """Return these options for the collection that is built beside, or was served before: a name made of this one's.
+
+        The same number gives the same name, which the store takes; 1 and up.
+        """
 
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         """Return the collection as the store would hold it: kinds of vector, defaults of the index and settings filled in.
@@ -222,6 +238,81 @@ class ConnectorOptions(Protocol):
 
     def diagnose(self) -> Iterator[tuple[str, bool, str]]:
         """Yield checks for `doctor`: (what, whether it is well, detail or way out): versions, connectivity, rights."""
+
+
+TextKind = Literal["passage", "query"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """What one request gave."""
+
+    vectors: NDArray[np.float32]  # (n, d), in the order of the texts
+    tokens: int  # that were charged
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderLimits:
+    """What a model takes. None is unknown, or no limit."""
+
+    max_items: int  # texts of one request
+    max_request_tokens: int | None = None  # of all texts of one request
+    max_text_tokens: int | None = None  # of one text
+    requests_per_minute: float | None = None  # over all keys; as measured, once answers told
+    tokens_per_minute: float | None = None
+    at_once: int = 1  # requests that may be under way
+
+
+class Embedder(Protocol):
+    """A model that makes vectors of texts. One instance serves several threads."""
+
+    @property
+    def limits(self) -> EmbedderLimits: ...
+
+    @property
+    def identity(self) -> str:
+        """All that its vectors depend on but the text: model, revision, dimensions, prefixes. The cache rests on it."""
+
+    @property
+    def counts_exactly(self) -> bool:
+        """Whether `count_tokens` is the model's own count, not an estimate."""
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        """Embed the texts in one request, within the limits; it waits where the rate asks for that.
+
+        Raises TransientError where the same request may succeed later, RefusedText where the provider does not take the
+        texts (one of them, where there are several), ConnectorError where nothing helps: a wrong key, an unknown model,
+        a spent quota.
+        """
+
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """Return the tokens of each text, prefixes included."""
+
+    def truncate(self, text: str, tokens: int) -> str:
+        """Return the beginning of the text, at most so many tokens with its prefix."""
+
+    def close(self) -> None: ...
+
+
+class EmbedderOptions(Protocol):
+    """What the spec says of one provider: a frozen, picklable msgspec.Struct, and its fragment of the schema.
+
+    Its module must not import the provider's library, so that `validate` is fast and works without it. A class attribute
+    `published = False` keeps one that is for tests only out of schema.json.
+    """
+
+    @property
+    def label(self) -> str:
+        """Where it is, for people, such as a host. Holds no secret."""
+
+    def anchored(self, directory: str) -> EmbedderOptions:
+        """Return these options with relative paths made absolute, from `directory`."""
+
+    def open(self, model: str, dimensions: int | None) -> Embedder:
+        """Load the model, or connect. `model` is its name without the provider's; `dimensions` None: its own.
+
+        Raises ConnectorError, UnsupportedError for dimensions that it does not have.
+        """
 
 
 class Executor(Protocol):
