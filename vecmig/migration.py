@@ -1,23 +1,47 @@
 """The spec with variables, defaults and references resolved: what planning and execution work on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 from vecmig.model.collection import Field, Index, Metric
 from vecmig.model.filter import Filter
-from vecmig.model.plan import FieldRule
+from vecmig.model.plan import FieldRule, TooLong
 from vecmig.model.settings import Execution, Limits, Verification
-from vecmig.protocols import ConnectorOptions, Source, Target
+from vecmig.protocols import ConnectorOptions, EmbedderOptions, Source, Target
 
 OnBadRecord = Literal["fail", "quarantine"]
+Strategy = Literal["auto", "copy", "truncate", "reembed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """Where vectors are made: what models of the spec begin with."""
+
+    name: str
+    type: str  # of embedder
+    options: EmbedderOptions
+    prices: tuple[tuple[str, float], ...] = ()  # USD for a million tokens, by model, as the spec says
 
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """What made the vectors. None: not declared."""
+    """What made the vectors, or what the target's are to be. None: not declared."""
 
     model: str | None = None
     dimensions: int | None = None
+    provider: Provider | None = None  # of the model; None: no provider of this name is known
+    strategy: Strategy = "auto"
+    text: str | None = None  # a template over the metadata
+    keep_text: str | None = None
+    too_long: TooLong = "truncate"
+    trust_labels: bool = False
+
+    def over(self, common: "Embedding") -> "Embedding":
+        """Return these settings with what they leave open taken from `common`."""
+        if self == Embedding():
+            return common
+        model, provider = (self.model, self.provider) if self.model else (common.model, common.provider)
+        return replace(self, model=model, provider=provider, dimensions=self.dimensions or common.dimensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ class Fingerprint(Struct, frozen=True):
     strength: Literal["exact", "counters", "counts"]
 
 
+TooLong = Literal["truncate", "split_and_average", "quarantine"]
+
+
 class FieldRule(Struct, frozen=True):
     """What becomes of one field of the metadata: taken from `source`, made `type`, or dropped."""
 
@@ -41,16 +44,37 @@ class VectorRule(Struct, frozen=True):
     name: str
     source: str
     kind: VectorKind = "float32"
+    dimensions: int | None = None  # it is cut to these and normalised again; None: it stays whole
+
+
+class EmbedRule(Struct, frozen=True):
+    """Which vector of the target is made anew, of what text, by which model."""
+
+    name: str
+    model: str  # provider/model
+    dimensions: int
+    text: str  # template over the metadata of the source
+    keep_text: str | None = None
+    too_long: TooLong = "truncate"
+    kind: VectorKind = "float32"
 
 
 class Conversion(Struct, frozen=True):
     """How a record of the source becomes one of the target. Empty: it stays as it is."""
 
     fields: tuple[FieldRule, ...] = ()
-    vectors: tuple[VectorRule, ...] = ()  # () keeps all, by name
+    vectors: tuple[VectorRule, ...] = ()  # () keeps all, by name; where some are embedded, these are all that are kept
+    embed: tuple[EmbedRule, ...] = ()
     where: Filter | None = None
     limit: int | None = None  # the first records that pass `where`, in the order of reading: one partition
     namespace_from: str | None = None
+
+    @property
+    def vectors_read(self) -> tuple[str, ...] | None:
+        """The source's vectors that are needed; None: all."""
+        if not self.vectors:
+            return () if self.embed else None
+        return tuple(rule.source for rule in self.vectors)
 
 
 class CreateCollection(Struct, frozen=True, tag=True):

@@ -32,7 +32,7 @@ def declare(
     for choice in choices:
         vector = known[choice.source]
         asked, given = (
-            _asked(choice.embedding, _asked(migration.embedding, migration.target.embedding)),
+            choice.embedding.over(migration.embedding.over(migration.target.embedding)),
             migration.source.embedding,
         )
         reasons += _other_embedding(vector, asked, given.model or source.model)
@@ -83,10 +83,6 @@ def without_index(collection: Collection) -> Collection:
     vectors = tuple(replace(vector, index=None) for vector in collection.vectors)
     fields = tuple(replace(field, filter=False, search=False) for field in collection.fields)
     return replace(collection, vectors=vectors, fields=fields, settings=())
-
-
-def _asked(own: Embedding, common: Embedding) -> Embedding:
-    return Embedding(own.model or common.model, own.dimensions or common.dimensions)
 
 
 def _other_embedding(vector: VectorField, asked: Embedding, model: str | None) -> list[str]:

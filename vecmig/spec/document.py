@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from vecmig.migration import OnBadRecord
+from vecmig.migration import OnBadRecord, Strategy
 from vecmig.model.collection import FieldType, Index, Metric
+from vecmig.model.plan import TooLong
 from vecmig.model.settings import Execution, Limits, Verification
 
 # Names become parts of file names. The look-ahead: in Python `$` also matches before a last line break.
@@ -28,6 +29,53 @@ class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=1_000_000)] | None,
         Meta(description="Length of the vectors; limits of the target are then checked offline.", examples=[1536]),
     ] = None
+
+
+class EmbeddingTarget(EmbeddingSettings, frozen=True, forbid_unknown_fields=True):
+    """What the target's vectors must be, and how they come about."""
+
+    strategy: Annotated[
+        Strategy,
+        Meta(
+            description="`auto` decides by evidence, which the plan shows: vectors are copied, shortened, or embedded anew.",
+            examples=["auto"],
+        ),
+    ] = "auto"
+    text: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=10_000)] | None,
+        Meta(
+            description="What is embedded: a Jinja2 template over each record's metadata in the source.",
+            examples=["{{ title }}\n\n{{ text }}"],
+        ),
+    ] = None
+    keep_text: Annotated[
+        FieldName | None,
+        Meta(description="Field of the target that keeps the text that was embedded.", examples=["chunk_text"]),
+    ] = None
+    too_long: Annotated[
+        TooLong,
+        Meta(
+            description="What becomes of a text that is over the model's limit: its beginning is embedded, the mean of "
+            "its pieces is taken, or the record is put aside as `on_bad_record` says.",
+            examples=["split_and_average"],
+        ),
+    ] = "truncate"
+    trust_labels: Annotated[
+        bool, Meta(description="Believe the names of the models; leave the probe out.", examples=[True])
+    ] = False
+
+
+class ProviderSettings(Struct, frozen=True):
+    """Where vectors are made. The keys that every provider has; each kind adds its own."""
+
+    type: Annotated[str, Meta(description="The kind of provider.", examples=["openai"])]
+    usd_per_million_tokens: Annotated[
+        dict[str, Annotated[float, Meta(ge=0)]],
+        Meta(
+            description="Prices by model, where they are others than the package's table says.",
+            examples=[{"text-embedding-3-small": 0.02}],
+        ),
+    ] = {}
 
 
 class IndexSettings(Index, frozen=True, forbid_unknown_fields=True):
@@ -63,7 +111,7 @@ class VectorSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description="Its own index; absent: that of the migration.", examples=[{"type": "flat"}]),
     ] = None
     embedding: Annotated[
-        EmbeddingSettings | None,
+        EmbeddingTarget | None,
         Meta(description="What made it; absent: as the migration says.", examples=[{"dimensions": 384}]),
     ] = None
 
@@ -110,7 +158,7 @@ class MigrationSettings(Struct, frozen=True, forbid_unknown_fields=True):
     source: Annotated[str, Meta(description="One of `sources`.", examples=["kb"])]
     target: Annotated[str, Meta(description="One of `targets`.", examples=["warehouse"])]
     embedding: Annotated[
-        EmbeddingSettings | None,
+        EmbeddingTarget | None,
         Meta(description="Keys here win over the spec's `embedding`.", examples=[{"dimensions": 1536}]),
     ] = None
     index: Annotated[
@@ -184,13 +232,20 @@ class Document(Struct, frozen=True, forbid_unknown_fields=True):
             examples=[{"warehouse": {"type": "pgvector", "dsn": "{{ env.DATABASE_URL }}", "table": "kb_chunks"}}],
         ),
     ] = {}
+    providers: Annotated[
+        dict[Name, ProviderSettings],
+        Meta(
+            description="Where vectors are made, by the name that models begin with; one named as its type needs no entry.",
+            examples=[{"openai": {"type": "openai", "api_keys": ["{{ env.OPENAI_API_KEY }}"]}}],
+        ),
+    ] = {}
     embedding: Annotated[
-        EmbeddingSettings,
+        EmbeddingTarget,
         Meta(
             description="What the targets' vectors must be; absent: those of the source.",
             examples=[{"model": "openai/text-embedding-3-small", "dimensions": 1536}],
         ),
-    ] = EmbeddingSettings()
+    ] = EmbeddingTarget()
     index: Annotated[
         IndexSettings,
         Meta(

@@ -10,15 +10,15 @@ from typing import Any
 from vecmig.errors import PluginError, Problem, SpecError
 from vecmig.migration import Project
 from vecmig.model.settings import Execution, Limits
-from vecmig.plugins import connector_options, connector_types
-from vecmig.protocols import ConnectorOptions
+from vecmig.plugins import connector_options, connector_types, embedder_options, embedder_types
+from vecmig.protocols import ConnectorOptions, EmbedderOptions
 from vecmig.spec import check, outside, variables
 from vecmig.spec.document import Environment, SourceSettings, TargetSettings
 from vecmig.spec.outside import Given
 from vecmig.spec.parse import Mapping as Tree
 from vecmig.spec.parse import Node, Scalar, parse
 from vecmig.spec.render import Path, Rendered, Role, render_document
-from vecmig.spec.resolve import Resolver, declared_targets, endpoints, migrations
+from vecmig.spec.resolve import Resolver, declared_targets, endpoints, migrations, providers
 from vecmig.spec.schema import Schema, published_types, schema, secret_paths
 from vecmig.spec.template import is_expression
 from vecmig.spec.template import read as read_expression
@@ -27,15 +27,17 @@ from vecmig.spec.text import read as read_text
 from vecmig.spec.validate import validate
 from vecmig.spec.variables import Variables, entry
 
-_COMMON = {"type", "embedding", "adopt"}  # keys of every endpoint
+_COMMON = {"type", "embedding", "adopt", "usd_per_million_tokens"}  # keys of every endpoint, and of every provider
+_SECTIONS = {"sources": "source", "targets": "target", "providers": "provider"}
 
 
 @dataclass(frozen=True, slots=True)
-class Connectors:
+class Plugins:
     """Those that the spec names. `failed`: places of a `type` that cannot be loaded."""
 
-    loaded: Mapping[str, type[ConnectorOptions]]
-    of: Mapping[tuple[str, str], str]  # (sources or targets, name) -> type
+    connectors: Mapping[str, type[ConnectorOptions]]
+    embedders: Mapping[str, type[EmbedderOptions]]
+    of: Mapping[tuple[str, str], str]  # (section, name) -> type
     failed: frozenset[Path]
 
 
@@ -57,14 +59,15 @@ def load(
         problems.append(Problem(f"environment `{environment}` is not declared in {path}", hint=hint))
     values, given, notes, more = _variables(root, text, environment, variables, variable_files)
     problems += more
-    connectors, more = _connectors(root, text, values)
+    plugins, more = _plugins(root, text, values)
     problems += more
-    whole = schema(connectors.loaded)
-    document = render_document(root, text, values, _roles(connectors, whole))
-    document.broken |= connectors.failed
+    whole = schema(plugins.connectors, plugins.embedders)
+    document = render_document(root, text, values, _roles(plugins, whole))
+    document.broken |= plugins.failed
     wrong = validate(document, whole, published_types)
     directory = os.path.dirname(os.path.abspath(path))
-    resolver = Resolver(document, frozenset(wrong), connectors.loaded, directory)
+    resolver = Resolver(document, frozenset(wrong), plugins.connectors, directory, plugins.embedders)
+    resolver.providers.update(providers(resolver))
     project = _project(resolver, path, environment, given, notes)
     problems += document.problems
     if problems:
@@ -108,26 +111,30 @@ def _variables(
     return values, given | line, notes, problems + more
 
 
-def _connectors(root: Tree, text: Text, values: Variables) -> tuple[Connectors, list[Problem]]:
-    loaded: dict[str, type[ConnectorOptions]] = {}
+def _plugins(root: Tree, text: Text, values: Variables) -> tuple[Plugins, list[Problem]]:
+    connectors: dict[str, type[ConnectorOptions]] = {}
+    embedders: dict[str, type[EmbedderOptions]] = {}
     of: dict[tuple[str, str], str] = {}
     failed: set[Path] = set()
     problems: list[Problem] = []
-    installed = set(connector_types())
-    for role in ("sources", "targets"):
-        endpoints_ = entry(root, role)
-        for key, node in endpoints_.entries if isinstance(endpoints_, Tree) else ():
+    installed = {"sources": connector_types(), "targets": connector_types(), "providers": embedder_types()}
+    for section in _SECTIONS:
+        entries = entry(root, section)
+        for key, node in entries.entries if isinstance(entries, Tree) else ():
             kind = entry(node, "type")
             name = _type(kind, values) if isinstance(kind, Scalar) else None
-            if not isinstance(kind, Scalar) or name not in installed:
+            if not isinstance(kind, Scalar) or name not in installed[section]:
                 continue
             try:
-                loaded[name] = loaded.get(name) or connector_options(name)  # a look-up reads all installed packages
-                of[role, key.text] = name
+                if section == "providers":
+                    embedders[name] = embedder_options(name)
+                else:
+                    connectors[name] = connectors.get(name) or connector_options(name)
+                of[section, key.text] = name
             except PluginError as error:
-                failed.add((role, key.text))
+                failed.add((section, key.text))
                 problems.append(text.problem(kind.mark, str(error)))
-    return Connectors(loaded, of, frozenset(failed)), problems
+    return Plugins(connectors, embedders, of, frozenset(failed)), problems
 
 
 def _type(kind: Scalar, values: Variables) -> str | None:
@@ -140,24 +147,22 @@ def _type(kind: Scalar, values: Variables) -> str | None:
         return None
 
 
-def _roles(connectors: Connectors, whole: Schema) -> Callable[[Path], Role]:
+def _roles(plugins: Plugins, whole: Schema) -> Callable[[Path], Role]:
     """Return what may stand at a path."""
     secrets = {
-        (role, name): secret_paths(whole["$defs"][f"{name}_{role}"], whole)
-        for name in connectors.loaded
-        for role in ("source", "target")
+        (section, kind): secret_paths(whole["$defs"][f"{kind}_{_SECTIONS[section]}"], whole)
+        for (section, _), kind in plugins.of.items()
     }
 
     def role(path: Path) -> Role:
         match path:
-            case ("vars", *_) | ("environments", _, "vars", *_):
-                return "raw"
-            case ("sources" | "targets" as side, str(name), str(key), *rest) if key not in _COMMON:
-                kind = connectors.of.get((side, name))
+            case ("vars", *_) | ("environments", _, "vars", *_) | (*_, "embedding", "text"):
+                return "raw"  # the text is a template over each record
+            case (str(section), str(name), str(key), *rest) if section in _SECTIONS and key not in _COMMON:
+                kind = plugins.of.get((section, name))
                 if kind is None:
                     return "unknown"
-                patterns = secrets[side[:-1], kind]
-                return "secret" if any(_matches(pattern, (key, *rest)) for pattern in patterns) else "value"
+                return "secret" if any(_matches(each, (key, *rest)) for each in secrets[section, kind]) else "value"
         return "value"
 
     return role

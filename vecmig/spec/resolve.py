@@ -6,23 +6,27 @@ rest can still be checked.
 import re
 from collections.abc import Mapping as Map
 from collections.abc import Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
 
-from vecmig.migration import DeclaredTarget, Embedding, Endpoint, Migration, VectorChoice
+from vecmig.errors import PluginError
+from vecmig.migration import DeclaredTarget, Embedding, Endpoint, Migration, Provider, VectorChoice
 from vecmig.model.collection import Field, Index
 from vecmig.model.filter import Filter, parse
 from vecmig.model.plan import FieldRule
 from vecmig.model.settings import Verification
-from vecmig.protocols import ConnectorOptions
+from vecmig.plugins import embedder_options
+from vecmig.protocols import ConnectorOptions, EmbedderOptions
 from vecmig.spec.document import (
     EmbeddingSettings,
+    EmbeddingTarget,
     FieldSettings,
     IndexSettings,
     MigrationSettings,
+    ProviderSettings,
     SourceSettings,
     TargetSettings,
 )
@@ -52,6 +56,8 @@ class Resolver:
     wrong: frozenset[Path]
     connectors: Map[str, type[ConnectorOptions]]
     directory: str
+    embedders: Map[str, type[EmbedderOptions]] = field(default_factory=dict)
+    providers: dict[str, Provider] = field(default_factory=dict)
 
     def piece(self, path: Path, type_: type[T], default: T) -> T:
         """Return the typed value at a path; the default where it is absent or not valid."""
@@ -115,7 +121,7 @@ def _endpoint(
     options = resolver.convert(path, {key: value for key, value in raw.items() if key not in keys}, type_)
     if settings is None or options is None:
         return None
-    embedding = _embedding(settings.embedding)
+    embedding = _embedding(resolver, settings.embedding)
     adopt = isinstance(settings, TargetSettings) and settings.adopt
     return Endpoint(name, settings.type, options.anchored(resolver.directory), embedding, adopt)
 
@@ -138,7 +144,7 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
     proof_raw = merged(resolver.raw(("verification",)), raw.get("verification"))
     proof = resolver.convert((*path, "verification"), proof_raw, Verification, ("verification",)) or Verification()
     embedding_raw = merged(resolver.raw(("embedding",)), raw.get("embedding"))
-    embedding = resolver.convert((*path, "embedding"), embedding_raw, EmbeddingSettings, ("embedding",))
+    embedding = resolver.convert((*path, "embedding"), embedding_raw, EmbeddingTarget, ("embedding",))
     fields_path: Path = (*path, "fields") if settings.fields is not None else ("fields",)
     fields = resolver.piece(fields_path, dict[str, FieldSettings], {})
     filters = [readable(each) for each in (proof.search.filters if proof.search else ())]
@@ -148,7 +154,7 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
         settings.name,
         source,
         target,
-        embedding=_embedding(embedding),
+        embedding=_embedding(resolver, embedding),
         index=_index(index),
         metric=index.metric,
         fields=_typed(fields),
@@ -169,14 +175,14 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
 
 def declared_targets(resolver: Resolver, targets: Endpoints, filled: Set[str]) -> list[DeclaredTarget]:
     """Return the valid targets but for those that a migration fills, each with what the spec says of all of them."""
-    embedding = resolver.piece(("embedding",), EmbeddingSettings, EmbeddingSettings())
+    embedding = resolver.piece(("embedding",), EmbeddingTarget, EmbeddingTarget())
     index = resolver.piece(("index",), IndexSettings, IndexSettings())
     fields = _typed(resolver.piece(("fields",), dict[str, FieldSettings], {}))
     given = resolver.raw(("index",)) is not None
     return [
         DeclaredTarget(
             target,
-            Embedding(target.embedding.model or embedding.model, target.embedding.dimensions or embedding.dimensions),
+            target.embedding.over(_embedding(resolver, embedding)),
             _index(index) if given else None,
             index.metric,
             fields,
@@ -201,14 +207,14 @@ def _vector(resolver: Resolver, path: Path, name: str, index_raw: Any, embedding
         return resolver.convert((*path, key), whole, type_, (*migration, key), (key,)) if raw.get(key) else None
 
     index = own("index", merged_index(index_raw, raw.get("index")), IndexSettings)
-    embedding = own("embedding", merged(embedding_raw, raw.get("embedding")), EmbeddingSettings)
+    embedding = own("embedding", merged(embedding_raw, raw.get("embedding")), EmbeddingTarget)
     source = raw.get("from")
     return VectorChoice(
         name,
         name if source is None else source,
         index=_index(index) if index else None,
         metric=index.metric if index else None,
-        embedding=_embedding(embedding),
+        embedding=_embedding(resolver, embedding),
     )
 
 
@@ -236,8 +242,40 @@ def readable(document: Any) -> Filter | None:
         return None
 
 
-def _embedding(settings: EmbeddingSettings | None) -> Embedding:
-    return Embedding(settings.model, settings.dimensions) if settings else Embedding()
+def providers(resolver: Resolver) -> dict[str, Provider]:
+    """Return those of the spec, and each kind that needs no options under its own name."""
+    whole = resolver.document.value.get("providers")
+    found = {}
+    for name in whole if isinstance(whole, dict) else {}:
+        path: Path = ("providers", name)
+        raw = resolver.raw(path)
+        if not isinstance(raw, dict) or (type_ := resolver.embedders.get(str(raw.get("type")))) is None:
+            continue
+        settings = resolver.convert(path, raw, ProviderSettings)
+        keys = ProviderSettings.__struct_fields__
+        options = resolver.convert(path, {key: value for key, value in raw.items() if key not in keys}, type_)
+        if settings is not None and options is not None:
+            prices = tuple(settings.usd_per_million_tokens.items())
+            found[name] = Provider(name, settings.type, options.anchored(resolver.directory), prices)
+    return found
+
+
+def _embedding(resolver: Resolver, settings: EmbeddingSettings | None) -> Embedding:
+    if settings is None:
+        return Embedding()
+    given = msgspec.structs.asdict(settings)
+    name = settings.model.partition("/")[0] if settings.model and "/" in settings.model else ""
+    return Embedding(**given, provider=_provider(resolver, name))
+
+
+def _provider(resolver: Resolver, name: str) -> Provider | None:
+    """Return the provider that a model begins with; one that is named as its type needs no entry."""
+    if name in resolver.providers:
+        return resolver.providers[name]
+    try:
+        return Provider(name, name, msgspec.convert({}, embedder_options(name)))
+    except (PluginError, msgspec.ValidationError):  # not installed, or it has options that must be given
+        return None  # told where vectors are to be made by it
 
 
 def _index(settings: IndexSettings) -> Index:

@@ -2,37 +2,48 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from vecmig.model.secret import Secret
-from vecmig.plugins import connector_options, connector_types
-from vecmig.protocols import ConnectorOptions
-from vecmig.spec.document import Document, SourceSettings, TargetSettings
+from vecmig.plugins import connector_options, connector_types, embedder_options, embedder_types
+from vecmig.spec.document import Document, ProviderSettings, SourceSettings, TargetSettings
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SECRET = "secret"  # the `format` of a string that is one
 EXPRESSION = {"type": "string", "pattern": r"\{\{.*\}\}"}
 INTERNAL = ("page_rows", "type_name")  # attributes of every connector's options that are no keys of the spec
-_ROLES = {"source": SourceSettings, "target": TargetSettings}
+_ROLES = {"source": SourceSettings, "target": TargetSettings, "provider": ProviderSettings}
 
 
-def schema(types: Iterable[str] | None = None) -> Schema:
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """What may stand as `type` in one role."""
+
+    loaded: Mapping[str, type]  # options by name: those whose keys the schema tells
+    names: Sequence[str]  # all that there are
+
+
+def schema(types: Iterable[str] | None = None, providers: Iterable[str] = ()) -> Schema:
     """Return what a spec must be once its expressions are rendered; with the options of these connectors, or all.
 
     Raises PluginError if one of them cannot be loaded.
     """
     installed = connector_types()
-    return _schema({name: connector_options(name) for name in (installed if types is None else types)}, installed)
+    connectors = {name: connector_options(name) for name in (installed if types is None else types)}
+    embedders = {name: embedder_options(name) for name in providers}
+    return _schema(Plugins(connectors, installed), Plugins(embedders, embedder_types()))
 
 
 def published() -> Schema:
-    """Return the schema for editors: any value may also be an expression. Connectors for tests are left out."""
-    shown = {name: connector_options(name) for name in published_types()}
-    document = _lenient(_schema(shown, list(shown)))
+    """Return the schema for editors: any value may also be an expression. Plug-ins for tests are left out."""
+    connectors = {name: connector_options(name) for name in published_types("sources")}
+    embedders = {name: embedder_options(name) for name in published_types("providers")}
+    document = _lenient(_schema(Plugins(connectors, list(connectors)), Plugins(embedders, list(embedders))))
     assert isinstance(document, dict)
     return document
 
@@ -42,8 +53,13 @@ def published_text() -> str:
     return json.dumps(published(), indent=2, ensure_ascii=False) + "\n"
 
 
-def published_types() -> list[str]:
-    """Return the names of the connectors that are not for tests only. Raises PluginError if one cannot be loaded."""
+def published_types(section: str) -> list[str]:
+    """Return what may be a `type` in this section of the spec, but for what is for tests only.
+
+    Raises PluginError if one cannot be loaded.
+    """
+    if section == "providers":
+        return [name for name in embedder_types() if getattr(embedder_options(name), "published", True)]
     return [name for name in connector_types() if getattr(connector_options(name), "published", True)]
 
 
@@ -59,19 +75,21 @@ def resolved(fragment: Schema, whole: Schema) -> Schema:
     return fragment
 
 
-def _schema(connectors: Mapping[str, type[ConnectorOptions]], names: list[str]) -> Schema:
+def _schema(connectors: Plugins, embedders: Plugins) -> Schema:
+    plugins = {"source": connectors, "target": connectors, "provider": embedders}
     (root, *fragments), defs = msgspec.json.schema_components(
-        [Document, *_ROLES.values(), *connectors.values()], ref_template="#/$defs/{name}"
+        [Document, *_ROLES.values(), *connectors.loaded.values(), *embedders.loaded.values()],
+        ref_template="#/$defs/{name}",
     )
     if Secret.__name__ in defs:
         defs[Secret.__name__] = {"type": "string", "format": SECRET}
     whole: Schema = {"$schema": DIALECT, "$defs": defs}
     whole = {**whole, **resolved(root, whole), "title": "vecmig spec"}
-    options = dict(zip(connectors, fragments[len(_ROLES) :], strict=True))
+    options = dict(zip([*connectors.loaded, *embedders.loaded], fragments[len(_ROLES) :], strict=True))
     for role, common in zip(_ROLES, fragments, strict=False):
-        for name, fragment in options.items():
-            defs[f"{name}_{role}"] = _endpoint(name, resolved(common, whole), resolved(fragment, whole))
-        defs[role] = _dispatch(role, names, list(connectors))
+        for name in plugins[role].loaded:
+            defs[f"{name}_{role}"] = _endpoint(name, resolved(common, whole), resolved(options[name], whole))
+        defs[role] = _dispatch(role, list(plugins[role].names), list(plugins[role].loaded))
         whole["properties"][f"{role}s"]["additionalProperties"] = {"$ref": f"#/$defs/{role}"}
     made: Schema = json.loads(json.dumps(_with_examples(_used(whole))))  # defaults may be tuples, which no schema knows
     return made
@@ -93,7 +111,8 @@ def _endpoint(name: str, common: Schema, options: Schema) -> Schema:
 
 
 def _dispatch(role: str, names: list[str], loaded: list[str]) -> Schema:
-    kind = {"description": "The connector.", "enum": names, "examples": loaded[:1]}
+    about = "The kind of provider." if role == "provider" else "The connector."
+    kind = {"description": about, "enum": names, "examples": loaded[:1]}
     return {
         "title": role,
         "type": "object",

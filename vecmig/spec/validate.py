@@ -43,11 +43,11 @@ class Violation:
     is_name: bool  # the value is a key
 
 
-def validate(document: Rendered, schema: Schema, types: Callable[[], list[str]]) -> set[Path]:
+def validate(document: Rendered, schema: Schema, types: Callable[[str], list[str]]) -> set[Path]:
     """Add what is wrong to the document's problems; return the paths of what is wrong.
 
     Where a text is expected, an expression that became something else is read as the text that it became. `types`
-    gives the connectors to name where one is not known.
+    gives what to name in a section where a `type` is not known.
     """
     for violation in _violations(document, schema):
         if violation.path in document.rendered and _wants_text(violation):
@@ -94,7 +94,7 @@ def _replace(document: Rendered, path: Path, value: str) -> None:
     parent[path[-1]] = value
 
 
-def _tell(document: Rendered, violation: Violation, schema: Schema, types: Callable[[], list[str]]) -> set[Path]:
+def _tell(document: Rendered, violation: Violation, schema: Schema, types: Callable[[str], list[str]]) -> set[Path]:
     path = violation.path
     if violation.is_name:
         path = (*path, str(violation.value))
@@ -104,7 +104,7 @@ def _tell(document: Rendered, violation: Violation, schema: Schema, types: Calla
         return _unknown_keys(document, violation)
     if violation.word == "required":
         return _missing_keys(document, violation)
-    known = types() if path[-1:] == ("type",) and len(path) == 3 else violation.limit
+    known = types(str(path[0])) if path[-1:] == ("type",) and len(path) == 3 else violation.limit
     message, hint = _sentence(violation, known, schema)
     if path in document.rendered:
         message += ", which is what the expression became"
