@@ -98,6 +98,16 @@ class Migration:
     verification: Verification = Verification()
     filters: tuple[Filter, ...] = ()  # of verification.search, parsed
 
+    def provider_of(self, model: str) -> Provider | None:
+        """Return who makes vectors with a model that this migration names; None where nobody is known to."""
+        named = (
+            *(choice.embedding for choice in self.vectors),
+            self.embedding,
+            self.target.embedding,
+            self.source.embedding,
+        )
+        return next((each.provider for each in named if each.model == model and each.provider), None)
+
 
 @dataclass(frozen=True, slots=True)
 class DeclaredTarget:

@@ -51,7 +51,7 @@ def source_side(
     throttle: Throttle | None = None,
 ) -> Side:
     """Return the records that the migration takes, converted. `on_rejected` may be called again in a second pass."""
-    chosen = [rule.source for rule in conversion.vectors] or None
+    chosen = conversion.vectors_read
     refused = Refused()
 
     def noted(converted: Converted, part: Partition, cursor: Cursor) -> RecordBatch:

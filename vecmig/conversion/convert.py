@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vecmig.conversion.cast import cast
-from vecmig.model.batch import Key, RecordBatch, Rejected, vector_column
+from vecmig.conversion.text import rendered
+from vecmig.model.batch import Key, RecordBatch, Rejected, text_column, vector_column
 from vecmig.model.digest import canonical_metadata
 from vecmig.model.filter import matches
 from vecmig.model.metadata import dumps, loads
-from vecmig.model.plan import Conversion, FieldRule, VectorRule
+from vecmig.model.plan import Conversion, EmbedRule, FieldRule, VectorRule
 from vecmig.model.state import Cursor
 
 
@@ -26,6 +27,9 @@ class Converted:
     batch: RecordBatch
     rejected: tuple[Rejected, ...]
     bad: RecordBatch  # the rejected records as the source gave them, in the same order, for the quarantine
+    origin: RecordBatch | None = (
+        None  # the records of `batch` as the source gave them, where texts are yet to be embedded
+    )
 
     @property
     def selected(self) -> int:
@@ -51,23 +55,28 @@ def convert(batch: RecordBatch, conversion: Conversion, remaining: int | None = 
         metadata, reasons = [metadata[n] for n in selected], [reasons[n] for n in selected]
         batch = batch.take(selected)
     source = batch
-    batch, reasons = _fields(batch, metadata, reasons, conversion)
-    batch, reasons = _vectors(batch, reasons, conversion.vectors)
+    texts, reasons = _texts(metadata, reasons, conversion.embed)
+    batch, reasons = _fields(batch, metadata, reasons, conversion, texts)
+    batch, reasons = _vectors(batch, reasons, conversion)
+    for rule, column in zip(conversion.embed, texts, strict=True):
+        batch = RecordBatch(batch.table.append_column(text_column(rule.name), pa.array(column, pa.string())))
     reasons = _repeated(batch, reasons)
     good = [n for n, reason in enumerate(reasons) if reason is None]
     if len(good) == len(batch):
-        return Converted(read, RecordBatch(_without_problem(batch).table, canonical), (), source.slice(0, 0))
+        whole = RecordBatch(_without_problem(batch).table, canonical)
+        return Converted(read, whole, (), source.slice(0, 0), source if conversion.embed else None)
     keys = batch.keys
     bad = [n for n, reason in enumerate(reasons) if reason is not None]
     rejected = tuple(Rejected(keys[n], str(reasons[n])) for n in bad)
-    return Converted(read, _without_problem(batch.take(good)), rejected, source.take(bad))
+    origin = source.take(good) if conversion.embed else None
+    return Converted(read, _without_problem(batch.take(good)), rejected, source.take(bad), origin)
 
 
 Reasons = list[str | None]  # a row each: why it cannot be moved
 
 
 def _keeps_metadata(conversion: Conversion) -> bool:
-    return conversion.where is None and conversion.namespace_from is None and not conversion.fields
+    return not (conversion.where or conversion.namespace_from is not None or conversion.fields or conversion.embed)
 
 
 def _canonical(batch: RecordBatch) -> pa.BinaryArray | None:
@@ -100,8 +109,33 @@ def _parsed(batch: RecordBatch) -> tuple[list[dict[str, object] | None], Reasons
     return metadata, reasons
 
 
+def _texts(
+    metadata: list[dict[str, object] | None], reasons: Reasons, rules: tuple[EmbedRule, ...]
+) -> tuple[list[list[str | None]], Reasons]:
+    """Return what is to be embedded, a list for each rule."""
+    columns: list[list[str | None]] = []
+    for rule in rules:
+        column: list[str | None] = []
+        for n, value in enumerate(metadata):
+            text = None
+            try:
+                text = rendered(rule.text, value) if value is not None else None
+                reasons[n] = reasons[n] or (
+                    None if text else "it has no text to embed: what `embedding.text` reads is empty"
+                )
+            except ValueError as error:
+                reasons[n] = reasons[n] or f"`embedding.text` {error}"
+            column.append(text)
+        columns.append(column)
+    return columns, reasons
+
+
 def _fields(
-    batch: RecordBatch, metadata: list[dict[str, object] | None], reasons: Reasons, conversion: Conversion
+    batch: RecordBatch,
+    metadata: list[dict[str, object] | None],
+    reasons: Reasons,
+    conversion: Conversion,
+    texts: list[list[str | None]],
 ) -> tuple[RecordBatch, Reasons]:
     if conversion.namespace_from is not None:
         namespaces: list[str] = []
@@ -111,22 +145,33 @@ def _fields(
                 reasons[n] = reasons[n] or f"field {conversion.namespace_from!r}, the namespace, is missing or no text"
             namespaces.append(new if isinstance(new, str) else old)
         batch = batch.replace("namespace", pa.array(namespaces, pa.string()))
-    if conversion.fields:
-        texts: list[bytes] = []
+    kept = [(rule.keep_text, column) for rule, column in zip(conversion.embed, texts, strict=True) if rule.keep_text]
+    if conversion.fields or kept:
+        written: list[bytes] = []
         for n, (old_text, value) in enumerate(zip(batch.bytes_of("metadata"), metadata, strict=True)):
             if value is None:
-                texts.append(old_text)
+                written.append(old_text)
                 continue
             try:
-                texts.append(dumps(_ruled(value, conversion.fields)))
+                own = {name: column[n] for name, column in kept if name}
+                written.append(dumps(_with_texts(_ruled(value, conversion.fields), own)))
             except ValueError as error:
                 reasons[n] = reasons[n] or str(error)
-                texts.append(old_text)
-        batch = batch.replace("metadata", pa.array(texts, pa.binary()).cast(pa.string()))
+                written.append(old_text)
+        batch = batch.replace("metadata", pa.array(written, pa.binary()).cast(pa.string()))
     return batch, reasons
 
 
+def _with_texts(metadata: dict[str, object], texts: dict[str, str | None]) -> dict[str, object]:
+    for name, text in texts.items():
+        if metadata.get(name, text) != text:
+            raise ValueError(f"field {name!r} is to keep the text that is embedded, and holds something else")
+    return metadata | texts
+
+
 def _ruled(metadata: dict[str, object], rules: tuple[FieldRule, ...]) -> dict[str, object]:
+    if not rules:
+        return metadata
     sources = {rule.source for rule in rules}
     result = {name: value for name, value in metadata.items() if name not in sources}
     for rule in rules:
@@ -142,11 +187,12 @@ def _ruled(metadata: dict[str, object], rules: tuple[FieldRule, ...]) -> dict[st
     return result
 
 
-def _vectors(batch: RecordBatch, reasons: Reasons, rules: tuple[VectorRule, ...]) -> tuple[RecordBatch, Reasons]:
+def _vectors(batch: RecordBatch, reasons: Reasons, conversion: Conversion) -> tuple[RecordBatch, Reasons]:
     table = batch.table
     columns = {name: table.column(name) for name in ("id", "namespace", "metadata")}
     chosen = {name.partition(":")[2]: name for name in batch.names if name.startswith(("vector:", "sparse:"))}
-    for rule in rules or [VectorRule(name, name) for name in chosen]:
+    rules = conversion.vectors or ([] if conversion.embed else [VectorRule(name, name) for name in chosen])
+    for rule in rules:
         if rule.source not in chosen:
             continue  # a read that left the vectors out
         kind = chosen[rule.source].partition(":")[0]
@@ -172,15 +218,33 @@ def _dense(column: pa.FixedSizeListArray, rule: VectorRule) -> tuple[pa.Array, l
         suspects = np.flatnonzero(~np.isfinite(matrix.sum(axis=1)))
     infinite = [n for n in suspects.tolist() if not np.isfinite(matrix[n]).all()]
     wrong = [(int(rows[n]), "holds NaN or infinity") for n in infinite]
+    if rule.dimensions is not None:
+        matrix, short = shortened(matrix, rule.dimensions)
+        wrong += [(int(rows[n]), f"is zero in its first {rule.dimensions:,} dimensions") for n in short]
+        full = np.zeros((len(column), rule.dimensions), np.float32)
+        full[rows] = matrix
+        column = vector_column(full, valid)
     if rule.kind == "float16":
         with np.errstate(over="ignore", invalid="ignore"):
             rounded = matrix.astype(np.float16).astype(np.float32)
         over = np.flatnonzero(np.isinf(rounded).any(axis=1))
         wrong += [(int(rows[n]), "has a component over 65,504, too large for float16") for n in over.tolist()]
-        full = np.zeros((len(column), column.type.list_size), np.float32)
+        full = np.zeros((len(column), matrix.shape[1]), np.float32)
         full[rows] = rounded
         return vector_column(full, valid), wrong
     return column, wrong
+
+
+def shortened(vectors: NDArray[np.float32], dimensions: int) -> tuple[NDArray[np.float32], list[int]]:
+    """Return (n, dimensions) the beginnings of (n, d) vectors, of length 1, and the rows for which there is none.
+
+    What models trained for it (Matryoshka representation learning, arXiv:2205.13147) return for fewer dimensions.
+    """
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        begin = vectors[:, :dimensions].astype(np.float64)  # float32 would lose the last digits in the sum of squares
+        norms = np.sqrt((begin * begin).sum(axis=1, keepdims=True))
+        result = (begin / norms).astype(np.float32)
+    return result, np.flatnonzero(norms[:, 0] == 0).tolist()
 
 
 def _sparse(column: pa.StructArray) -> tuple[pa.Array, list[tuple[int, str]]]:

@@ -116,7 +116,7 @@ def split(batch: RecordBatch, rejected: Sequence[Rejected]) -> tuple[RecordBatch
 
 
 def _prepared(source: Source, load: LoadRecords, at: Checkpoint, tools: Tools) -> Generator[Prepared, None, None]:
-    vectors = [rule.source for rule in load.conversion.vectors] or None
+    vectors = load.conversion.vectors_read
     pages = read_on(source, at.partition, at.cursor, vectors, retrying(tools.stop))
     for converted, cursor in each_converted(pages, load.conversion, taken=at.rows + len(at.rejected)):
         tools.read_throttle.take(converted.read)

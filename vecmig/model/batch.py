@@ -21,6 +21,7 @@ class RecordBatch:
     table["vector:<name>"]           (n, d)  fixed_size_list<float32>[d]; null: the record has no such vector
     table["sparse:<name>"]           (n,)    struct<indices: list<uint32>, values: list<float32>>; null likewise.
                                              Indices ascend and count from 0, no value is 0.
+    table["text:<name>"]             (n,)    string, only between conversion and embedding: what vector <name> is made of
     table["problem"]                 (n,)    string, only where a source met a record that it cannot give whole:
                                              the reason; null for the others
 
@@ -92,6 +93,11 @@ def schema_of(vectors: Iterable[VectorField]) -> pa.Schema:
 def column_of(vector: VectorField) -> str:
     """Return the name of the vector's column."""
     return f"{'sparse' if vector.kind == 'sparse' else 'vector'}:{vector.name}"
+
+
+def text_column(vector: str) -> str:
+    """Return the name of the column that holds the texts which a vector is made of."""
+    return f"text:{vector}"
 
 
 def type_of(vector: VectorField) -> pa.DataType:

@@ -1,0 +1,167 @@
+"""Texts become requests, requests become vectors: full ones, several at once, each text once, within the budget."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event, RLock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmig.embedding.cache import Cache
+from vecmig.errors import GuardError, RefusedText, Stopped, TransientError
+from vecmig.protocols import Embedded, Embedder, TextKind
+from vecmig.retry import retrying
+
+log = logging.getLogger(__name__)
+Vector = NDArray[np.float32]  # (d,)
+PATIENCE_S = 300.0  # a provider's rate limits are those of a minute, and its bad quarters of an hour are known
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who pays, and how much at most."""
+
+    run: str  # one migration of one state
+    usd_per_million_tokens: float | None  # None: not known
+    max_usd: float | None = None  # over all runs of the migration
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    key: bytes
+    text: str
+    tokens: int
+    result: "Future[Vector]"
+
+
+class Buyer:
+    """Of one model, for several threads. What is bought is in the cache before anybody gets it."""
+
+    def __init__(
+        self, embedder: Embedder, model: str, cache: Cache, payer: Payer, stop: Event, kind: TextKind = "passage"
+    ) -> None:
+        self._embedder, self._model, self._cache, self._payer = embedder, model, cache, payer
+        self._stop, self._kind, self._lock = stop, kind, RLock()
+        self._waiting: list[_Asked] = []  # for a request that is not full yet
+        self._under_way: dict[bytes, Future[Vector]] = {}
+        self._pool = ThreadPoolExecutor(max(1, embedder.limits.at_once), thread_name_prefix="embed")
+
+    def ask(self, texts: Mapping[bytes, str]) -> "dict[bytes, Vector | Future[Vector]]":
+        """Return for each text, by its key in the cache, its vector, or the one that is to come.
+
+        A request is sent once it is full; `flush` sends what is left.
+        """
+        # under one lock: between a look into the cache and a request, another thread could pay for the same text
+        with self._lock:
+            found: dict[bytes, Vector | Future[Vector]] = {
+                key: self._under_way[key] for key in texts if key in self._under_way
+            }
+            found.update(self._cache.find([key for key in texts if key not in found]))
+            missing = [key for key in texts if key not in found]
+            counts = self._embedder.count_tokens([texts[key] for key in missing]) if missing else []
+            for key, tokens in zip(missing, counts, strict=True):
+                asked = _Asked(key, texts[key], tokens, Future())
+                found[key] = self._under_way[key] = asked.result
+                self._waiting.append(asked)
+            while (full := self._full()) is not None:
+                self._submit(full)
+        return found
+
+    def flush(self) -> None:
+        """Send what waits, though it does not fill a request."""
+        with self._lock:
+            while self._waiting:
+                self._submit(self._full() or len(self._waiting))
+
+    @property
+    def room(self) -> int:
+        """How many texts may be asked for ahead, so that all requests are under way and the next ones are full."""
+        limits = self._embedder.limits
+        return 2 * limits.max_items * max(1, limits.at_once)
+
+    def close(self) -> None:
+        """Wait for what is under way; what waits is not sent."""
+        with self._lock:
+            for asked in self._waiting:
+                asked.result.cancel()
+            self._waiting.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _full(self) -> int | None:
+        """Return how many of the texts that wait fill a request; None where they do not."""
+        limits, tokens = self._embedder.limits, 0
+        for n, asked in enumerate(self._waiting):
+            tokens += asked.tokens
+            if n and limits.max_request_tokens is not None and tokens > limits.max_request_tokens:
+                return n
+            if n + 1 == limits.max_items:
+                return n + 1
+        return None
+
+    def _submit(self, count: int) -> None:
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._pool.submit(self._answer, batch)
+
+    def _answer(self, batch: Sequence[_Asked]) -> None:
+        try:
+            self._buy(batch)
+        except BaseException as error:
+            for asked in batch:
+                if not asked.result.done():
+                    asked.result.set_exception(error)
+        finally:
+            with self._lock:
+                for asked in batch:
+                    self._under_way.pop(asked.key, None)
+
+    def _buy(self, batch: Sequence[_Asked]) -> None:
+        if self._stop.is_set():
+            raise Stopped("stopped at your wish; what was embedded is kept. Run the same command again to go on")
+        tokens = sum(asked.tokens for asked in batch)
+        number = self._reserved(tokens)
+        try:
+            texts = [asked.text for asked in batch]
+            got: Embedded = retrying(self._stop, PATIENCE_S)(self._embedder.embed, texts, self._kind)
+        except RefusedText:
+            self._cache.release(number)
+            if len(batch) == 1:
+                raise
+            half = len(batch) // 2  # nothing says which text it is
+            for part in (batch[:half], batch[half:]):
+                try:
+                    self._buy(part)
+                except RefusedText as error:
+                    part[0].result.set_exception(error)  # only one text is refused as such
+            return
+        except TransientError as error:
+            self._cache.release(number)
+            raise TransientError(f"{error} (spent so far: {self._spent_text()})") from error
+        except Exception:
+            self._cache.release(number)
+            raise
+        vectors = {asked.key: got.vectors[n] for n, asked in enumerate(batch)}
+        self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
+        for asked in batch:
+            asked.result.set_result(vectors[asked.key])
+
+    def _reserved(self, tokens: int) -> int:
+        """Note the request. Raises GuardError where it would go over the budget."""
+        with self._lock:
+            usd = self._usd(tokens)
+            spent = self._cache.spent(self._payer.run).usd
+            if self._payer.max_usd is not None and spent + usd > self._payer.max_usd:
+                raise GuardError(
+                    f"embedding stops here: USD {spent:,.2f} of limits.max_usd ({self._payer.max_usd:,.2f}) are spent, and"
+                    f" the next request may cost USD {usd:,.4f}. What was embedded is kept: raise the limit, and run again"
+                )
+            return self._cache.reserve(self._payer.run, self._model, tokens, usd)
+
+    def _usd(self, tokens: int) -> float:
+        return tokens * (self._payer.usd_per_million_tokens or 0.0) / 1e6
+
+    def _spent_text(self) -> str:
+        spent = self._cache.spent(self._payer.run)
+        usd = f", USD {spent.usd:,.2f}" if self._payer.usd_per_million_tokens is not None else ""
+        return f"{spent.tokens:,} tokens{usd}"

@@ -1,0 +1,209 @@
+"""Embeddings on disk, so that none is paid for twice; and the ledger of what was paid.
+
+One SQLite file for all runs and migrations beside a spec. In WAL mode a process that is killed loses what it had not
+committed, and nothing else; several processes may use it at once.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vecmig.errors import StateError
+
+FORMAT = 1
+BUSY_S = 30.0  # another process writes at most one request's vectors at a time
+_LOOKED_UP = 500  # keys of one statement; SQLite's own limit was 999 variables for long
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (
+    key BLOB PRIMARY KEY, vector BLOB NOT NULL, tokens INTEGER NOT NULL, used_at INTEGER NOT NULL, run TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_used ON entries (used_at);
+CREATE TABLE IF NOT EXISTS spend (
+    run TEXT NOT NULL, model TEXT NOT NULL, requests INTEGER NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL,
+    PRIMARY KEY (run, model));
+CREATE TABLE IF NOT EXISTS under_way (
+    id INTEGER PRIMARY KEY, run TEXT NOT NULL, model TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS unfinished (run TEXT PRIMARY KEY, since INTEGER NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What a run was charged. What was under way when a process was killed counts as charged: nobody knows better."""
+
+    requests: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    entries: int
+    bytes: int  # of the file
+    kept: int  # entries that unfinished migrations paid for
+
+
+def key_of(identity: str, kind: str, text: str) -> bytes:
+    """Return the name of an embedding: a hash of the model, the kind of text and the text."""
+    parts = (identity, kind, text)
+    return hashlib.sha256(b"\0".join(part.encode("utf-8", "surrogatepass") for part in parts)).digest()
+
+
+class Cache:
+    """For several threads. `run` names whoever pays: one migration of one state."""
+
+    def __init__(self, path: Path, max_bytes: int | None = None) -> None:
+        """Open or create it. Raises StateError where the file is something else, or damaged."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._max_bytes, self._lock = path, max_bytes, RLock()
+        self._connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
+        with self._told():
+            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > FORMAT:
+                raise StateError(f"{path} was written by a newer vecmig; use that one, or remove the file")
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.executescript(_SCHEMA)
+            self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
+        """Return the vectors (d,) that are there."""
+        found: dict[bytes, NDArray[np.float32]] = {}
+        wanted = list(dict.fromkeys(keys))
+        for start in range(0, len(wanted), _LOOKED_UP):
+            some = wanted[start : start + _LOOKED_UP]
+            marks = ",".join("?" * len(some))
+            with self._told():
+                rows = self._connection.execute(
+                    f"SELECT key, vector FROM entries WHERE key IN ({marks})", some
+                ).fetchall()
+            found.update((key, np.frombuffer(vector, "<f4")) for key, vector in rows)
+        return found
+
+    def reserve(self, run: str, model: str, tokens: int, usd: float) -> int:
+        """Note a request that is about to be sent; return its number, for `keep` or `release`."""
+        with self._told():
+            sql = "INSERT INTO under_way (run, model, tokens, usd) VALUES (?, ?, ?, ?)"
+            number = self._connection.execute(sql, (run, model, tokens, usd)).lastrowid
+        assert number is not None
+        return number
+
+    def release(self, number: int) -> None:
+        """Forget a request that was not charged."""
+        with self._told():
+            self._connection.execute("DELETE FROM under_way WHERE id = ?", (number,))
+
+    def keep(
+        self, number: int, run: str, model: str, vectors: Mapping[bytes, NDArray[np.float32]], tokens: int, usd: float
+    ) -> None:
+        """Store what a request gave, and its bill, in one step; durable on return."""
+        now, each = int(time.time()), tokens // max(1, len(vectors))
+        rows = [(key, np.ascontiguousarray(vector, "<f4").tobytes(), each, now, run) for key, vector in vectors.items()]
+        with self._told(), self._transaction():
+            self._connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.execute("DELETE FROM under_way WHERE id = ?", (number,))
+            self._connection.execute(
+                "INSERT INTO spend VALUES (?, ?, 1, ?, ?) ON CONFLICT (run, model) DO UPDATE SET requests = requests + 1,"
+                " tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
+                (run, model, tokens, usd),
+            )
+            self._evict()
+
+    def spent(self, run: str) -> Spend:
+        """Return what a run was charged, all its models together."""
+        with self._told():
+            sums = "coalesce(sum(tokens), 0), coalesce(sum(usd), 0)"
+            done = self._connection.execute(
+                f"SELECT coalesce(sum(requests), 0), {sums} FROM spend WHERE run = ?", (run,)
+            ).fetchone()
+            open_ = self._connection.execute(f"SELECT count(*), {sums} FROM under_way WHERE run = ?", (run,)).fetchone()
+        return Spend(*(a + b for a, b in zip(done, open_, strict=True)))
+
+    def begin(self, run: str) -> None:
+        """Keep what this run pays for until `finish`. For a run that holds the lock of its state."""
+        with self._told(), self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO unfinished VALUES (?, ?)", (run, int(time.time())))
+            # what an earlier process left under way was sent, or not: it counts as charged
+            left = "SELECT run, model, count(*), sum(tokens), sum(usd) FROM under_way WHERE run = ? GROUP BY run, model"
+            for row in self._connection.execute(left, (run,)).fetchall():
+                self._connection.execute(
+                    "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (run, model) DO UPDATE SET"
+                    " requests = requests + excluded.requests, tokens = tokens + excluded.tokens,"
+                    " usd = usd + excluded.usd",
+                    row,
+                )
+            self._connection.execute("DELETE FROM under_way WHERE run = ?", (run,))
+
+    def finish(self, run: str) -> None:
+        """Let go of what this run paid for: it may be evicted from now on."""
+        with self._told():
+            self._connection.execute("DELETE FROM unfinished WHERE run = ?", (run,))
+
+    def unfinished(self) -> list[str]:
+        with self._told():
+            return [run for (run,) in self._connection.execute("SELECT run FROM unfinished ORDER BY run")]
+
+    def size(self) -> Size:
+        with self._told():
+            count = self._connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+            kept = "SELECT count(*) FROM entries WHERE run IN (SELECT run FROM unfinished)"
+            return Size(count, self._bytes(), self._connection.execute(kept).fetchone()[0])
+
+    def clear(self, all_: bool = False) -> int:
+        """Remove the entries, but those that unfinished migrations paid for, or `all_`; return how many."""
+        kept = "" if all_ else " WHERE run NOT IN (SELECT run FROM unfinished)"
+        with self._told():
+            removed = self._connection.execute(f"DELETE FROM entries{kept}").rowcount
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return removed
+
+    def _evict(self) -> None:
+        """Make room: the oldest tenth goes, again and again, but what an unfinished migration paid for."""
+        while self._max_bytes is not None and self._bytes() > self._max_bytes:
+            tenth = max(1, self._connection.execute("SELECT count(*) FROM entries").fetchone()[0] // 10)
+            removed = self._connection.execute(
+                "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE run NOT IN"
+                " (SELECT run FROM unfinished) ORDER BY used_at LIMIT ?)",
+                (tenth,),
+            ).rowcount
+            if not removed:
+                return
+
+    def _bytes(self) -> int:
+        """Return the bytes of all pages that hold something."""
+        read = [self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in
+                ("page_count", "freelist_count", "page_size")]  # fmt: skip
+        return int((read[0] - read[1]) * read[2])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.DatabaseError as error:
+                raise StateError(
+                    f"the cache of embeddings {self._path} cannot be used: {error}. Look at the disk; where the file is"
+                    " damaged, remove it: what it held is embedded again"
+                ) from error

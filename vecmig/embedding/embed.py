@@ -1,0 +1,167 @@
+"""Batches with texts -> batches with vectors, in order; texts of several batches fill one request."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from threading import Event
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from vecmig.conversion.convert import Converted
+from vecmig.embedding.buyer import Buyer
+from vecmig.embedding.cache import Cache, key_of
+from vecmig.embedding.texts import Pieces, mean_of, pieces_of
+from vecmig.errors import RefusedText, VecmigError
+from vecmig.model.batch import RecordBatch, concat, text_column, vector_column
+from vecmig.model.plan import EmbedRule
+from vecmig.model.record import Rejected
+from vecmig.model.state import Cursor
+from vecmig.protocols import Embedder
+
+Vector = NDArray[np.float32]  # (d,)
+Pages = Iterable[tuple[Converted, Cursor]]
+Step = Callable[[Pages], Iterator[tuple[Converted, Cursor]]]  # texts of converted batches become vectors
+WINDOW_BYTES = 64 << 20  # of vectors that are asked for ahead: they wait in memory
+WAIT_S = 0.2  # after which a person's wish to stop is heard
+
+
+class NotCached(VecmigError):
+    """A text's embedding is not in the cache, and nothing is to be bought."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One that is open, and who buys from it; `buyer` None: only the cache is asked."""
+
+    embedder: Embedder
+    cache: Cache
+    buyer: Buyer | None
+
+    def ask(self, texts: Sequence[str]) -> "list[Vector | Future[Vector]]":
+        """Return a vector, or one that is to come, for each text. Raises NotCached."""
+        keys = [key_of(self.embedder.identity, "passage", text) for text in texts]
+        if self.buyer is not None:
+            answers: Mapping[bytes, Vector | Future[Vector]] = self.buyer.ask(dict(zip(keys, texts, strict=True)))
+        else:
+            answers = self.cache.find(keys)
+            if missing := len(set(keys) - answers.keys()):
+                raise NotCached(f"{missing:,} embeddings are not in the cache")
+        return [answers[key] for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """The vectors of one rule, for one batch."""
+
+    rule: EmbedRule
+    pieces: Sequence[Pieces | None]  # a record each
+    asked: "Sequence[Vector | Future[Vector]]"  # a piece each
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    converted: Converted
+    cursor: Cursor
+    columns: tuple[_Column, ...]
+
+    @property
+    def ready(self) -> bool:
+        return all(not isinstance(each, Future) or each.done() for column in self.columns for each in column.asked)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(len(column.asked) * column.rule.dimensions * 4 for column in self.columns)
+
+
+def embedded(
+    pages: Pages, rules: Sequence[EmbedRule], models: Mapping[str, Model], stop: Event
+) -> Generator[tuple[Converted, Cursor], None, None]:
+    """Yield each batch once all its vectors are there, in the order of `pages`.
+
+    `models` by the name of the rule. A text that cannot be embedded makes its record one of the rejected. Raises what a
+    provider raised, NotCached where nothing is bought.
+    """
+    window: deque[_Page] = deque()
+    room = min((models[rule.name].buyer.room for rule in rules if models[rule.name].buyer), default=0)  # type: ignore[union-attr]
+    for converted, cursor in pages:
+        window.append(
+            _Page(converted, cursor, tuple(_asked(converted.batch, rule, models[rule.name]) for rule in rules))
+        )
+        while window and window[0].ready:
+            yield _finished(window.popleft(), stop)
+        while len(window) > 1 and (
+            sum(len(page.converted.batch) for page in window) > room
+            or sum(page.nbytes for page in window) > WINDOW_BYTES
+        ):
+            yield _finished(window.popleft(), stop, models.values())
+    while window:
+        yield _finished(window.popleft(), stop, models.values())
+
+
+def _asked(batch: RecordBatch, rule: EmbedRule, model: Model) -> _Column:
+    texts = batch.strings(text_column(rule.name))
+    pieces = [pieces_of(text, model.embedder, rule.too_long) for text in texts]
+    return _Column(rule, pieces, model.ask([text for each in pieces if each for text in each.texts]))
+
+
+def _finished(page: _Page, stop: Event, models: Iterable[Model] = ()) -> tuple[Converted, Cursor]:
+    """Return the batch with its vectors; wait for them. What waits at `models` for a full request is sent first."""
+    if not page.ready:
+        for model in models:
+            if model.buyer is not None:
+                model.buyer.flush()
+    batch = page.converted.batch
+    reasons: dict[int, str] = {}
+    columns = {name: batch.table.column(name) for name in batch.names if not name.startswith("text:")}
+    for column in page.columns:
+        matrix, wrong = _matrix(column)
+        reasons = wrong | reasons
+        columns[f"vector:{column.rule.name}"] = vector_column(matrix)
+    done = RecordBatch(pa.RecordBatch.from_pydict(columns))
+    if not reasons:
+        return replace(page.converted, batch=done), page.cursor
+    keys, rows = batch.keys, sorted(reasons)
+    rejected = tuple(Rejected(keys[row], reasons[row]) for row in rows)
+    origin = page.converted.origin
+    assert origin is not None, "where texts are embedded, conversion keeps the source's records"
+    bad = concat([page.converted.bad, origin.take(rows)]) if len(page.converted.bad) else origin.take(rows)
+    good = [row for row in range(len(batch)) if row not in reasons]
+    converted = page.converted
+    return replace(converted, batch=done.take(good), rejected=(*converted.rejected, *rejected), bad=bad), page.cursor
+
+
+def _matrix(column: _Column) -> tuple[NDArray[np.float32], dict[int, str]]:
+    """Return (n, d) vectors, and why some rows have none."""
+    rule = column.rule
+    matrix = np.zeros((len(column.pieces), rule.dimensions), np.float32)
+    wrong: dict[int, str] = {}
+    asked = iter(column.asked)
+    for row, pieces in enumerate(column.pieces):
+        if pieces is None:
+            wrong[row] = f"its text is over the limit of {rule.model} (`too_long: quarantine`)"
+            continue
+        vectors, refused = [], ""
+        for _ in pieces.texts:
+            try:
+                vectors.append(_vector(next(asked)))
+            except RefusedText as error:
+                refused = str(error)
+        if refused:
+            wrong[row] = f"{rule.model} refuses its text: {refused}"
+            continue
+        vector = mean_of(vectors, pieces.weights)
+        if len(vector) != rule.dimensions or not np.isfinite(vector).all():
+            wrong[row] = f"{rule.model} gave a vector that is no {rule.dimensions:,} finite numbers"
+            continue
+        matrix[row] = vector
+    if rule.kind == "float16":
+        with np.errstate(over="ignore"):
+            matrix = matrix.astype(np.float16).astype(np.float32)
+    return matrix, wrong
+
+
+def _vector(each: "Vector | Future[Vector]") -> Vector:
+    return each.result() if isinstance(each, Future) else each
