@@ -9,7 +9,8 @@ import numpy as np
 from tests.doubles.weaviate import filters, replies
 from tests.doubles.weaviate.calls import Call
 from tests.doubles.weaviate.errors import Refused
-from tests.doubles.weaviate.keywords import hybrid_search, keyword_search
+from tests.doubles.weaviate.fusion import hybrid_search
+from tests.doubles.weaviate.keywords import keyword_search
 from tests.doubles.weaviate.near import nearest
 from tests.doubles.weaviate.partitions import Object, Partition
 from tests.doubles.weaviate.store import Collection, Store
@@ -58,9 +59,8 @@ def _hits(collection: Collection, partition: Partition, asked: Any, size: int) -
         near = nearest(collection, partition, asked.near_vector, match, end)
         return [Hit(objects[id], distance=distance) for id, distance in near[start:]]
     if asked.HasField("bm25_search"):
-        query, names = asked.bm25_search.query, list(asked.bm25_search.properties)
-        scored = keyword_search(collection, partition, query, names, match)
-        return [Hit(objects[id], score=score) for id, score in scored[start:end]]
+        scored = keyword_search(collection, partition, asked.bm25_search, match, end)
+        return [Hit(objects[id], score=score) for id, score in scored[start:]]
     if asked.HasField("hybrid_search"):
         scored = hybrid_search(collection, partition, asked.hybrid_search, match, end)
         return [Hit(objects[id], score=score) for id, score in scored[start:end]]
