@@ -79,6 +79,7 @@ def _recorded(
             source_fingerprint=planned.source_fingerprint,
             target_fingerprint=target.fingerprint(name),
             conversion_digest=conversion_digest(move.conversion),
+            decisions=planned.decisions,
             rows=sum(target.count(name).values()),
             rejected=tuple(rejected for each in checkpoints for rejected in each.rejected),
             namespaces=before.namespaces if before else (),

@@ -1,11 +1,41 @@
 """Both sides as they are now: no intent yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import Collection
-from vecmig.model.plan import Fingerprint, Partition
+from vecmig.model.plan import Decision, Fingerprint, Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Stored vectors, held against those that a model makes of the same records' texts."""
+
+    texts: int
+    median: float  # cosine
+    least: float
+    tokens: int  # that it was charged for
+    usd: float | None  # None: the price is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What a sample shows of the texts to embed with one model, and what the model takes. None is unknown."""
+
+    sampled: int
+    missing: int  # of them without a text
+    cached: int  # of them embedded before
+    tokens: tuple[int, ...]  # of each text that is there and was not embedded before
+    exact: bool  # counted by the model's own tokenizer
+    usd_per_million_tokens: float | None
+    prices: str  # where the price is from
+    service: str  # who charges
+    max_items: int
+    max_request_tokens: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    texts_per_s: float | None = None  # as measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +50,8 @@ class Observed:
     place: str = ""  # which database that is
     keeps_cursors: bool = True  # see Capabilities
     rounds_integers: bool = False  # likewise
+    decisions: Mapping[str, Decision] = field(default_factory=dict)  # by vector of the target, with evidence
+    texts: Mapping[str, Texts] = field(default_factory=dict)  # of those that are to be embedded
 
     @property
     def rows(self) -> int:

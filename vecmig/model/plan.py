@@ -59,6 +59,21 @@ class EmbedRule(Struct, frozen=True):
     kind: VectorKind = "float32"
 
 
+class Decision(Struct, frozen=True):
+    """How one vector of the target comes about, and on what evidence."""
+
+    vector: str
+    how: Literal["copy", "truncate", "reembed"]
+    dimensions: int
+    model: str | None = None  # of the target; None: nobody says
+    before: str = ""  # what the source's vectors are: model and dimensions, for people
+    why: str = ""
+    evidence: str = ""  # what the probe found, or why there was none
+    unchecked: str = ""  # what was taken for granted
+    refused: str = ""  # why this cannot be done, with the ways out
+    stopped: str = ""  # why the evidence speaks against it, with the ways out
+
+
 class Conversion(Struct, frozen=True):
     """How a record of the source becomes one of the target. Empty: it stays as it is."""
 
@@ -165,6 +180,7 @@ class Estimate(Struct, frozen=True):
     rows: int | None = None
     disk_bytes: int | None = None
     index_memory_bytes: int | None = None
+    embed_s: float | None = None
     load_s: float | None = None
     index_s: float | None = None
     verify_s: float | None = None
@@ -201,6 +217,7 @@ class MigrationPlan(Struct, frozen=True):
     why: str = ""  # why these actions, or what "no changes" rests on
     changes: tuple[str, ...] = ()  # of an existing target, such as "index m 16 -> 32"
     details: tuple[tuple[str, str], ...] = ()  # label and text: columns, index, vectors
+    decisions: tuple[Decision, ...] = ()  # of vectors that the spec says something of
     fidelity: tuple[Fidelity, ...] = ()
     sampled: int = 0  # records that fidelity and risks rest on
     risks: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from typing import Literal, NewType
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vecmig.model.plan import Fingerprint, Partition, Plan
+from vecmig.model.plan import Decision, Fingerprint, Partition, Plan
 from vecmig.model.record import Digest, Rejected
 from vecmig.model.report import Report
 
@@ -51,6 +51,9 @@ class Applied(Struct, frozen=True):
     target_fingerprint: Fingerprint
     conversion_digest: str
     rows: int  # that the target held then
+    decisions: tuple[
+        Decision, ...
+    ] = ()  # how its vectors came about: verification, and a plan without a probe, rest on it
     rejected: tuple[Rejected, ...] = ()  # kept: verification does not expect them
     namespaces: tuple[str, ...] = ()  # all that the migration has written to: what it holds there is its business
     endpoints_digest: str = ""  # of both sides' options: others mean other records

@@ -1,11 +1,38 @@
 """What the target must be: the spec and the source's own shape, as one Collection; and how records get there."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
-from vecmig.errors import UnsupportedError
+from vecmig.errors import GuardError, UnsupportedError
 from vecmig.migration import Embedding, Migration, VectorChoice
 from vecmig.model.collection import Collection, VectorField
-from vecmig.model.plan import Conversion, VectorRule
+from vecmig.model.plan import Conversion, Decision, EmbedRule, VectorRule
+from vecmig.planning.decide import decide
+
+
+def choices_of(migration: Migration, source: Collection) -> tuple[VectorChoice, ...]:
+    """Return the vectors of the target: those that the spec lists, else all of the source, else the one without a name."""
+    own = tuple(VectorChoice(vector.name, vector.name) for vector in source.vectors)
+    return migration.vectors or own or (VectorChoice("", ""),)
+
+
+def asked_of(migration: Migration, choice: VectorChoice) -> Embedding:
+    """Return what a vector of the target must be."""
+    return choice.embedding.over(migration.embedding.over(migration.target.embedding))
+
+
+def decisions_of(migration: Migration, source: Collection, known: Mapping[str, Decision]) -> dict[str, Decision]:
+    """Return how each dense vector of the target comes about; `known`: what was decided by evidence."""
+    stored = {vector.name: vector for vector in source.vectors}
+    given = migration.source.embedding.model or source.model
+    found = {}
+    for choice in choices_of(migration, source):
+        vector = stored.get(choice.source)
+        if vector is not None and vector.kind == "sparse":
+            continue  # `embedding` is about dense vectors
+        found[choice.name] = known.get(choice.name) or decide(choice.name, vector, asked_of(migration, choice), given)
+    return found
 
 
 def declare(
@@ -14,37 +41,27 @@ def declare(
     mark: str | None,
     namespaced: bool | None = None,
     actual: Collection | None = None,
+    decisions: Mapping[str, Decision] = {},
 ) -> Collection:
-    """Return the target as it is to be. Raises UnsupportedError, with every reason, if the store cannot hold it.
+    """Return the target as it is to be. Raises UnsupportedError, with every reason, if the store cannot hold it, or
 
-    `namespaced`: whether the records have namespaces. `actual`: the target as it is; None: there is none.
+    the vectors cannot be had; GuardError where the evidence speaks against what the spec asks for. `namespaced`: whether
+    the records have namespaces. `actual`: the target as it is; None: there is none. `decisions`: by evidence.
     """
-    choices = migration.vectors or tuple(VectorChoice(vector.name, vector.name) for vector in source.vectors)
     known = {vector.name: vector for vector in source.vectors}
+    choices = choices_of(migration, source)
+    decided = decisions_of(migration, source, decisions)
     reasons = [
-        f"the source has no vector {choice.source!r}; it has {', '.join(map(repr, known)) or 'none'}"
+        f"the source has no vector {choice.source!r}; it has {', '.join(map(repr, known))}"
         for choice in choices
-        if choice.source not in known
+        if known and choice.source not in known and not _is_new(migration, choice)
     ]
     if reasons:
         raise UnsupportedError(_refusal(migration, reasons))
-    vectors = []
-    for choice in choices:
-        vector = known[choice.source]
-        asked, given = (
-            choice.embedding.over(migration.embedding.over(migration.target.embedding)),
-            migration.source.embedding,
-        )
-        reasons += _other_embedding(vector, asked, given.model or source.model)
-        vectors.append(
-            VectorField(
-                choice.name,
-                vector.dimensions,
-                choice.metric or migration.metric or vector.metric,
-                "sparse" if vector.kind == "sparse" else "float32",
-                choice.index or migration.index,
-            )
-        )
+    if stopped := [f"{_named(each)}{each.stopped}" for each in decided.values() if each.stopped]:
+        raise GuardError(_refusal(migration, stopped))
+    reasons += [f"{_named(each)}{each.refused}" for each in decided.values() if each.refused]
+    vectors = [_vector(migration, choice, known.get(choice.source), decided.get(choice.name)) for choice in choices]
     model = (
         migration.embedding.model
         or migration.target.embedding.model
@@ -63,15 +80,56 @@ def declare(
     return declared
 
 
-def conversion_of(migration: Migration, source: Collection, declared: Collection) -> Conversion:
+def _is_new(migration: Migration, choice: VectorChoice) -> bool:
+    """Return whether a vector that the source does not have is to be made of texts."""
+    own = choice.embedding
+    return choice.source == choice.name and own.model is not None and asked_of(migration, choice).text is not None
+
+
+def _vector(
+    migration: Migration, choice: VectorChoice, stored: VectorField | None, decided: Decision | None
+) -> VectorField:
+    metric = choice.metric or migration.metric or (stored.metric if stored else "cosine")
+    index = choice.index or migration.index
+    if stored is not None and stored.kind == "sparse":
+        return VectorField(choice.name, stored.dimensions, metric, "sparse", index)
+    assert decided is not None
+    return VectorField(choice.name, decided.dimensions, metric, "float32", index)
+
+
+def _named(decided: Decision) -> str:
+    return f"vector {decided.vector!r}: " if decided.vector else ""
+
+
+def conversion_of(
+    migration: Migration, source: Collection, declared: Collection, decisions: Mapping[str, Decision] = {}
+) -> Conversion:
     """Return how a record of the source becomes one of the target."""
-    sources = {choice.name: choice.source for choice in migration.vectors}
-    rules = tuple(VectorRule(v.name, sources.get(v.name, v.name), v.kind) for v in declared.vectors)
-    plain = all(rule == VectorRule(rule.source, rule.source, source.vector(rule.source).kind) for rule in rules)
-    keeps_all = plain and len(rules) == len(source.vectors)
+    decided = decisions_of(migration, source, decisions)
+    choices = {choice.name: choice for choice in choices_of(migration, source)}
+    kept, embed = [], []
+    for vector in declared.vectors:
+        choice, how = choices[vector.name], decided.get(vector.name)
+        if how is not None and how.how == "reembed":
+            asked = asked_of(migration, choice)
+            assert how.model is not None
+            assert asked.text is not None
+            embed.append(
+                EmbedRule(
+                    vector.name, how.model, how.dimensions, asked.text, asked.keep_text, asked.too_long, vector.kind
+                )
+            )
+        else:
+            cut = how.dimensions if how is not None and how.how == "truncate" else None
+            kept.append(VectorRule(vector.name, choice.source, vector.kind, cut))
+    plain = not embed and all(
+        rule == VectorRule(rule.source, rule.source, source.vector(rule.source).kind) for rule in kept
+    )
+    keeps_all = plain and len(kept) == len(source.vectors)
     return Conversion(
         fields=migration.rules,
-        vectors=() if keeps_all else rules,
+        vectors=() if keeps_all else tuple(kept),
+        embed=tuple(embed),
         where=migration.where,
         limit=migration.limit,
         namespace_from=migration.namespace_from,
@@ -83,23 +141,6 @@ def without_index(collection: Collection) -> Collection:
     vectors = tuple(replace(vector, index=None) for vector in collection.vectors)
     fields = tuple(replace(field, filter=False, search=False) for field in collection.fields)
     return replace(collection, vectors=vectors, fields=fields, settings=())
-
-
-def _other_embedding(vector: VectorField, asked: Embedding, model: str | None) -> list[str]:
-    if vector.kind == "sparse":
-        return []  # `embedding` is about dense vectors
-    reasons = []
-    if asked.dimensions and asked.dimensions != vector.dimensions:
-        reasons.append(
-            f"the spec asks for {asked.dimensions:,} dimensions, the source's vectors have {vector.dimensions:,}: "
-            "vecmig copies vectors as they are. Correct `embedding.dimensions`, or take a source that has them"
-        )
-    if asked.model and model and asked.model != model:
-        reasons.append(
-            f"the spec asks for vectors of {asked.model}, the source's are of {model}: vecmig copies vectors as they "
-            "are. Correct `embedding.model`, or take a source that was made with it"
-        )
-    return reasons
 
 
 def _refusal(migration: Migration, reasons: list[str]) -> str:

@@ -1,9 +1,13 @@
 """How much space and time a migration needs, and on what that rests."""
 
+from collections.abc import Sequence
+
 from vecmig.migration import Migration
 from vecmig.model.collection import Collection
-from vecmig.model.plan import Cost, Estimate
+from vecmig.model.observed import Texts
+from vecmig.model.plan import Cost, Decision, Estimate
 from vecmig.model.state import Applied
+from vecmig.planning.embed_cost import cost_of, seconds_of
 
 
 def estimate(
@@ -16,10 +20,13 @@ def estimate(
     indexes: bool,
     applied: Applied | None,
     costs: tuple[Cost, ...] = (),
+    embeds: Sequence[tuple[Decision, Texts]] = (),
 ) -> Estimate:
-    """Return the estimate for `rows` records; what is not known is None."""
+    """Return the estimate for `rows` records; what is not known is None. `embeds`: what is embedded, and its texts."""
     if rows is None:
         return Estimate(costs=costs)
+    costs += tuple(cost_of(decision, texts, rows) for decision, texts in embeds)
+    embedding = [seconds_of(texts, rows) for _, texts in embeds]
     need = migration.target.options.footprint(declared, rows, metadata_bytes)
     measured = applied.rows_per_s if applied else None
     rate = measured or need.load_rows_per_s
@@ -29,6 +36,7 @@ def estimate(
         rows=rows,
         disk_bytes=need.disk_bytes if loads or indexes else None,
         index_memory_bytes=need.index_memory_bytes if indexes else None,
+        embed_s=sum(each for each in embedding if each is not None) if embeds and None not in embedding else None,
         load_s=_seconds(rows, min((each for each in throttles if each), default=None)) if loads else None,
         index_s=_seconds(rows, need.index_rows_per_s) if indexes else None,
         verify_s=_seconds(rows, rate) if loads else None,

@@ -1,6 +1,7 @@
 """One migration, both sides as observed, and what was done before: a plan. No side effects, no clock, no network."""
 
 import hashlib
+from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -17,13 +18,14 @@ from vecmig.model.plan import (
     Conversion,
     CreateCollection,
     DataDiff,
+    Decision,
     LoadRecords,
     MigrationPlan,
     ReconcileRecords,
 )
 from vecmig.model.state import Applied
 from vecmig.planning.costs import Planned, costs
-from vecmig.planning.declare import conversion_of, declare, without_index
+from vecmig.planning.declare import conversion_of, decisions_of, declare, without_index
 from vecmig.planning.differ import index_changes, rebuilds
 from vecmig.planning.estimate import estimate
 from vecmig.planning.fidelity import fidelity, metadata_bytes, risks_of_sample, rounded
@@ -41,8 +43,9 @@ def plan_migration(
     assert source.collection is not None
     assert source.fingerprint is not None
     namespaced = migration.namespace_from is not None or any(source.counts)  # the one without a name is ""
-    declared = declare(migration, source.collection, mark, namespaced, target.collection)
-    conversion = conversion_of(migration, source.collection, declared)
+    decided = decisions_of(migration, source.collection, source.decisions)
+    declared = declare(migration, source.collection, mark, namespaced, target.collection, decided)
+    conversion = conversion_of(migration, source.collection, declared, decided)
     sampled = convert(source.sample, conversion) if source.sample is not None else None
     declared = with_fields(migration.target.options, declared, sampled.batch if sampled else None, target.collection)
     if target.collection is not None:
@@ -84,11 +87,20 @@ def plan_migration(
         verify=mends,
         why=why,
         changes=tuple(changes) if target.collection is not None else (),
-        details=(*_places(source, target), *details(declared, conversion), *_not_applied(migration, declared)),
+        details=(
+            *_places(source, target),
+            *embedding_details(decided.values()),
+            *details(declared, conversion),
+            *_not_applied(migration, declared),
+        ),
+        decisions=tuple(each for each in decided.values() if each.model),
         fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
         sampled=sampled.selected if sampled else 0,
         risks=tuple(_risks(migration, declared, source, target, move, sampled)),
-        unchecked=tuple(_unchecked(source, move)),
+        unchecked=(
+            *_unchecked(source, move),
+            *dict.fromkeys(each.unchecked for each in decided.values() if each.unchecked and move is not None),
+        ),
         estimate=estimate(
             migration,
             declared,
@@ -98,6 +110,9 @@ def plan_migration(
             indexes=bool(changes),
             applied=applied,
             costs=costs(asked, source.sample, sampled.batch if sampled else None),
+            embeds=[
+                (each, source.texts[each.vector]) for each in decided.values() if each.vector in source.texts and move
+            ],
         ),
     )
 
@@ -253,6 +268,21 @@ def details(declared: Collection, conversion: Conversion) -> tuple[tuple[str, st
     return tuple(found)
 
 
+def embedding_details(decisions: Iterable[Decision]) -> tuple[tuple[str, str], ...]:
+    """Return how vectors come about, where the spec says something of it, as labels and texts."""
+    found = []
+    words = {"copy": "COPY", "truncate": "TRUNCATE", "reembed": "RE-EMBED"}
+    for each in decisions:
+        if each.model is None:
+            continue
+        after = f"{each.model} ({each.dimensions:,})"
+        change = f"{each.before} -> {after}" if each.before not in ("", after) else after
+        found.append((f"embedding {each.vector}".strip(), f"{change}  {words[each.how]}: {each.why}"))
+        if each.evidence:
+            found.append(("", each.evidence))
+    return tuple(found)
+
+
 def _not_applied(migration: Migration, declared: Collection) -> tuple[tuple[str, str], ...]:
     """Return what the spec says of indexes that the store makes by itself."""
     own = {vector.name for vector in declared.vectors if vector.index is None}
@@ -294,6 +324,7 @@ def _risks(
 ) -> list[str]:
     risks = []
     if sampled is not None and move is not None:
+        risks += _textless(source)
         risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")
         risks += migration.target.options.rewrites(declared, sampled.batch)
     if source.rounds_integers and source.sample is not None and move is not None:
@@ -324,6 +355,15 @@ def _risks(
     return risks
 
 
+def _textless(source: Observed) -> list[str]:
+    return [
+        f"prices of {texts.service} are not known, so what embedding costs is not, either: `usd_per_million_tokens` in"
+        " `providers` says it"
+        for texts in source.texts.values()
+        if texts.usd_per_million_tokens is None and texts.tokens
+    ]
+
+
 def _undecided(migration: Migration, declared: Collection, source: Observed) -> list[str]:
     """Return why the overlap of both sides, which the spec asks for, will not be known."""
     wanted = migration.verification
@@ -331,6 +371,8 @@ def _undecided(migration: Migration, declared: Collection, source: Observed) -> 
         return []
     before = {vector.name: vector.metric for vector in source.collection.vectors}
     from_ = {choice.name: choice.source for choice in migration.vectors}
+    if any(each.how == "reembed" for each in decisions_of(migration, source.collection, source.decisions).values()):
+        return []  # it is shown, and gates nothing
     metrics = [
         f"metric {before[name]} -> {vector.metric}"
         for vector in declared.vectors

@@ -82,11 +82,11 @@ def check_migration(document: Rendered, resolved: Resolved) -> None:
     check_names_in_filters(document, resolved)
     have = migration.source.embedding.dimensions
     want = migration.embedding.dimensions or migration.target.embedding.dimensions
-    if have and want and have != want and not migration.vectors:
+    if have and want and have != want and not migration.vectors and migration.embedding.strategy == "copy":
         document.add(
             _dimensions_path(document, resolved),
             f"the target's vectors are to have {want} dimensions, those of source `{migration.source.name}` have {have}",
-            "vectors are copied as they are: correct the one that is wrong",
+            "`strategy: copy` takes vectors as they are: correct the one that is wrong, or say `strategy: auto`",
         )
 
 

@@ -1,0 +1,209 @@
+"""What speaks for copying vectors, or for embedding anew: a probe with the target's model, and the texts' tokens."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Event
+
+import numpy as np
+
+from vecmig.catalogue.models import catalogue
+from vecmig.conversion.convert import convert
+from vecmig.conversion.text import rendered
+from vecmig.embedding.buyer import Buyer, Payer
+from vecmig.embedding.cache import Cache, key_of
+from vecmig.embedding.embed import Model, embedded
+from vecmig.embedding.models import open_embedder
+from vecmig.embedding.terms import price_of
+from vecmig.embedding.texts import pieces_of
+from vecmig.migration import Embedding, Migration, VectorChoice
+from vecmig.model.batch import RecordBatch, concat
+from vecmig.model.collection import Collection, VectorField
+from vecmig.model.metadata import loads
+from vecmig.model.observed import Probe, Texts
+from vecmig.model.plan import Conversion, Decision, EmbedRule, VectorRule
+from vecmig.model.state import Cursor
+from vecmig.planning.decide import PROBED, comparable, decide
+from vecmig.planning.declare import asked_of, choices_of
+from vecmig.protocols import Embedder
+
+PROBES = "probes"  # who pays for them: no migration, and nobody keeps them
+STORED, MADE = "stored", "made"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    decisions: Mapping[str, Decision]
+    texts: Mapping[str, Texts]
+
+
+def evidence_of(
+    migration: Migration,
+    source: Collection,
+    sample: RecordBatch | None,
+    cache: Cache,
+    before: Sequence[Decision] = (),
+    probes: bool = True,
+) -> Evidence:
+    """Return how each vector comes about that the spec says something of.
+
+    `before`: what was decided at the last apply, which holds where nothing is probed. Raises what a provider raises
+    where vectors are to be had from it.
+    """
+    stored = {vector.name: vector for vector in source.vectors}
+    given = migration.source.embedding.model or source.model
+    known = {each.vector: each for each in before}
+    decisions: dict[str, Decision] = {}
+    texts: dict[str, Texts] = {}
+    for choice in choices_of(migration, source):
+        asked, vector = asked_of(migration, choice), stored.get(choice.source)
+        if asked.model is None or (vector is not None and vector.kind == "sparse"):
+            continue
+        probe, why, makes, speed = _probe(migration, choice, asked, vector, sample, cache, probes)
+        decision = decide(choice.name, vector, asked, given, probe, why, makes)
+        earlier = known.get(choice.name)
+        if (
+            probe is None
+            and earlier is not None
+            and (earlier.model, earlier.before) == (decision.model, decision.before)
+        ):
+            decision = earlier
+        decisions[choice.name] = decision
+        if decision.how == "reembed" and not decision.refused and sample is not None:
+            texts[choice.name] = _texts(asked, decision, sample, migration, cache, speed)
+    return Evidence(decisions, texts)
+
+
+def _probe(
+    migration: Migration,
+    choice: VectorChoice,
+    asked: Embedding,
+    vector: VectorField | None,
+    sample: RecordBatch | None,
+    cache: Cache,
+    probes: bool,
+) -> tuple[Probe | None, str, int | None, float | None]:
+    """Return the probe, or why there is none; the dimensions that the model makes; and the texts it embeds in a second."""
+    why = _unprobed(asked, vector, sample, probes)
+    if vector is None and asked.provider is not None and asked.text and sample is not None and probes:
+        why = ""  # nothing to compare with, but what the model makes, and how fast, is worth a few texts
+    if why or sample is None or asked.text is None or asked.model is None:
+        return None, why, None, None
+    found = _some(sample, asked, f"vector:{vector.name}" if vector else "")
+    if found is None:
+        return None, "no sampled record has a vector and a text", None, None
+    with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
+        first = rendered(asked.text, loads(found.bytes_of("metadata")[0]))
+        makes = asked.dimensions or _dimensions(embedder, cache, str(first))
+        rule = EmbedRule(MADE, asked.model, makes, asked.text, None, asked.too_long)
+        kept = (VectorRule(STORED, vector.name),) if vector else ()
+        converted = convert(found, Conversion(vectors=kept, embed=(rule,)))
+        assert asked.provider is not None
+        price = price_of(asked.provider, asked.model.partition("/")[2])
+        spent = cache.spent(PROBES).tokens
+        with closing(Buyer(embedder, asked.model, cache, Payer(PROBES, price), Event())) as buyer:
+            started = time.monotonic()
+            model = Model(embedder, cache, buyer)
+            ((done, _),) = embedded([(converted, Cursor(""))], [rule], {MADE: model}, Event())
+            took = time.monotonic() - started
+        tokens = cache.spent(PROBES).tokens - spent
+    speed = len(done.batch) / took if tokens else None  # from the cache it is no speed of the model
+    if vector is None or not len(done.batch):
+        return None, why or "the model took none of the sampled texts", makes, speed
+    cosines = _cosines(done.batch)
+    usd = None if price is None else tokens * price / 1e6
+    return Probe(len(cosines), float(np.median(cosines)), float(cosines.min()), tokens, usd), "", makes, speed
+
+
+def _unprobed(asked: Embedding, vector: VectorField | None, sample: RecordBatch | None, probes: bool) -> str:
+    if vector is None:
+        return "the source has no vectors"
+    if asked.trust_labels:
+        return "`trust_labels: true`"
+    if not probes:
+        return "--no-probe"
+    if asked.text is None:
+        return "`embedding.text` does not say of what text they were made"
+    if asked.provider is None:
+        return "no provider for the model is known here"
+    if not comparable(asked, vector):
+        return "their lengths differ"
+    return "the source is empty" if sample is None or not len(sample) else ""
+
+
+def _some(sample: RecordBatch, asked: Embedding, column: str) -> RecordBatch | None:
+    """Return the sampled records to probe with: those that have a text and, where one is named, a vector."""
+    has = sample.table.column(column).is_valid().to_pylist() if column else [True] * len(sample)
+    rows: list[int] = []
+    step = max(1, len(sample) // (4 * PROBED))  # from all over the sample: neighbours are often alike
+    for row in [*range(0, len(sample), step)]:
+        if has[row] and _text(asked, sample.bytes_of("metadata")[row]):
+            rows.append(row)
+        if len(rows) == PROBED:
+            break
+    return concat([sample.take(rows)]) if rows else None
+
+
+def _text(asked: Embedding, metadata: bytes) -> str | None:
+    assert asked.text is not None
+    try:
+        return rendered(asked.text, loads(metadata))
+    except ValueError:
+        return None
+
+
+def _dimensions(embedder: Embedder, cache: Cache, text: str) -> int:
+    """Return how long the model's vectors are, by one text."""
+    key = key_of(embedder.identity, "passage", text)
+    known = cache.find([key])
+    return len(known[key]) if known else int(embedder.embed([text], "passage").vectors.shape[1])
+
+
+def _cosines(batch: RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return (n,) the cosines of stored and made vectors; the longer ones are cut to the others' length."""
+    rows, stored = batch.present_vectors(STORED)
+    made = batch.vectors(MADE)[rows]
+    length = min(stored.shape[1], made.shape[1])
+    a, b = stored[:, :length].astype(np.float64), made[:, :length].astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        result: np.ndarray[tuple[int], np.dtype[np.float64]] = (a * b).sum(axis=1) / (
+            np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+        )
+    return np.nan_to_num(result, nan=0.0)
+
+
+def _texts(
+    asked: Embedding, decision: Decision, sample: RecordBatch, migration: Migration, cache: Cache, speed: float | None
+) -> Texts:
+    """Count the tokens of the sampled texts that are not in the cache. Nothing is sent anywhere."""
+    assert asked.model is not None
+    assert asked.provider is not None
+    assert asked.text is not None
+    chosen = convert(sample, Conversion(where=migration.where)).batch
+    found = [_text(asked, each) for each in chosen.bytes_of("metadata")]
+    with closing(open_embedder(asked.provider, asked.model, decision.dimensions)) as embedder:
+        pieces = [pieces_of(text, embedder, asked.too_long) for text in found if text]
+        whole = [each.texts for each in pieces if each is not None]
+        keys = {text: key_of(embedder.identity, "passage", text) for each in whole for text in each}
+        known = cache.find(list(keys.values()))
+        left = [[text for text in each if keys[text] not in known] for each in whole]
+        counts = [sum(embedder.count_tokens(each)) for each in left if each]
+        limits, exact = embedder.limits, embedder.counts_exactly
+    price = price_of(asked.provider, asked.model.partition("/")[2])
+    given = dict(asked.provider.prices).get(asked.model.partition("/")[2]) is not None
+    return Texts(
+        sampled=len(whole),
+        missing=len(found) - len(whole),
+        cached=len(whole) - len(counts),
+        tokens=tuple(counts),
+        exact=exact,
+        usd_per_million_tokens=price,
+        prices="as the spec says" if given else f"table of {catalogue().date}" if price else "",
+        service=asked.provider.name,
+        max_items=limits.max_items,
+        max_request_tokens=limits.max_request_tokens,
+        requests_per_minute=limits.requests_per_minute,
+        tokens_per_minute=limits.tokens_per_minute,
+        texts_per_s=None if limits.requests_per_minute or limits.tokens_per_minute else speed,
+    )
