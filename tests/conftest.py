@@ -1,3 +1,3 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.servers", "tests.weaviate_server"]
+pytest_plugins = ["tests.openai_server", "tests.servers", "tests.weaviate_server"]

@@ -1,0 +1,144 @@
+"""A model behind OpenAI's API."""
+
+import logging
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import openai
+
+from vecmig.catalogue.models import ModelFacts, facts_of
+from vecmig.embedders.identity import identity_of
+from vecmig.embedders.openai import headers
+from vecmig.embedders.openai.answers import check_dimensions, read_answer
+from vecmig.embedders.openai.client import client_of
+from vecmig.embedders.openai.errors import asks_for_less, pause_s, translated
+from vecmig.embedders.openai.keys import Key, keys_of
+from vecmig.embedders.openai.lanes import Lane, lanes
+from vecmig.embedders.openai.options import OpenAIOptions
+from vecmig.embedders.openai.tokens import tokenizer
+from vecmig.embedders.prefixes import prefixes_of
+from vecmig.errors import RefusedText, UnsupportedError
+from vecmig.protocols import Embedded, EmbedderLimits, TextKind
+
+log = logging.getLogger(__name__)
+MAX_REQUEST_TOKENS = 300_000  # OpenAI's reference, "Create embeddings"
+AT_ONCE = 4  # requests of one key: an answer takes about a second, and a full one is 17 MB
+
+
+class OpenAIEmbedder:
+    """Made by `open_embedder`."""
+
+    def __init__(self, options: OpenAIOptions, model: str, dimensions: int | None, keys: Sequence[Key]) -> None:
+        facts = facts_of(f"openai/{model}")
+        self._options, self._model, self._keys = options, model, keys
+        self._clients = [client_of(options, key) for key in keys]
+        self._dimensions = dimensions or facts.dimensions
+        self._expected = self._dimensions  # where it is not known, the first answer tells
+        # a model that is known not to shorten would refuse the parameter, though it is its own number
+        self._asked = dimensions if dimensions and (facts == ModelFacts() or facts.shortens) else None
+        self._max_text_tokens = options.max_text_tokens or facts.max_text_tokens
+        self._prefixes = prefixes_of(facts, options.passage_prefix, options.query_prefix)
+        self._tokenizer = tokenizer(facts.tokenizer)
+        self._lanes = lanes(
+            len(keys),
+            (options.requests_per_minute, facts.requests_per_minute if _is_own(options) else None),
+            (options.tokens_per_minute, facts.tokens_per_minute if _is_own(options) else None),
+        )
+        self._where = f"{options.label} {model}"
+
+    @property
+    def limits(self) -> EmbedderLimits:
+        return EmbedderLimits(
+            self._options.max_items,
+            MAX_REQUEST_TOKENS,
+            self._max_text_tokens,
+            self._lanes.requests_per_minute,
+            self._lanes.tokens_per_minute,
+            AT_ONCE * len(self._keys),
+        )
+
+    @property
+    def identity(self) -> str:
+        options = self._options
+        return identity_of(
+            "openai",
+            self._model,
+            dimensions=self._dimensions,
+            url=None if _is_own(options) else options.url,
+            deployment=options.azure and options.azure.deployment,
+            passage_prefix=self._prefixes.passage,
+            query_prefix=self._prefixes.query,
+            input_type=options.input_type and (options.input_type.passage, options.input_type.query),
+        )
+
+    @property
+    def counts_exactly(self) -> bool:
+        return self._tokenizer.exact
+
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        prefix = self._prefixes.longest
+        return [self._tokenizer.count(prefix + text) for text in texts]
+
+    def truncate(self, text: str, tokens: int) -> str:
+        prefix = self._prefixes.longest
+        return self._tokenizer.beginning(prefix + text, tokens)[len(prefix) :]
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        counted = sum(self.count_tokens(texts))
+        lane = self._lanes.take(counted)
+        body, told = self._send(lane, [self._prefixes.of(kind) + text for text in texts], kind)
+        answer = None
+        try:
+            answer = read_answer(body, len(texts), self._where)
+        finally:
+            charged = counted if answer is None or answer.tokens is None else answer.tokens
+            self._lanes.done(lane, charged - counted, told)
+        expected = self._expected
+        if expected is None:
+            self._expected = expected = answer.vectors.shape[1]
+        check_dimensions(answer.vectors, expected, self._asked is not None, self._where)
+        return Embedded(answer.vectors, charged)
+
+    def close(self) -> None:
+        self._lanes.close()
+        for client in self._clients:
+            client.close()
+
+    def _send(self, lane: Lane, texts: list[str], kind: TextKind) -> tuple[bytes, tuple[float | None, float | None]]:
+        """Return the answer's body, and the limits that it told."""
+        words = self._options.input_type
+        try:
+            response = self._clients[lane.number - 1].embeddings.with_raw_response.create(
+                input=texts,
+                model=self._model,
+                dimensions=self._asked or openai.omit,
+                encoding_format="base64",
+                extra_body={"input_type": words.query if kind == "query" else words.passage} if words else None,
+            )
+        except openai.APIError as error:
+            self._lanes.failed(lane, slow_down=asks_for_less(error), pause_s=pause_s(error))
+            raise translated(error, self._where, self._model, self._keys[lane.number - 1].name) from error
+        except UnicodeEncodeError as error:
+            self._lanes.failed(lane)
+            raise RefusedText(f"{self._where}: a text holds half a character, which is no Unicode") from error
+        return response.content, headers.limits(response.headers)
+
+
+def open_embedder(options: OpenAIOptions, model: str, dimensions: int | None) -> OpenAIEmbedder:
+    """Return an embedder. Raises UnsupportedError for dimensions that the model is known not to have, SpecError."""
+    if dimensions is not None:
+        _check_possible(model, dimensions, facts_of(f"openai/{model}"))
+    return OpenAIEmbedder(options, model, dimensions, keys_of(options))
+
+
+def _check_possible(model: str, dimensions: int, facts: ModelFacts) -> None:
+    own = facts.dimensions
+    if own is None or dimensions == own or (facts.shortens is not None and facts.shortens <= dimensions < own):
+        return
+    way = f"{facts.shortens:,} to {own:,}" if facts.shortens is not None else f"{own:,}, and they cannot be shortened"
+    raise UnsupportedError(f"openai/{model} has no vectors of {dimensions:,} dimensions: it has {way}")
+
+
+def _is_own(options: OpenAIOptions) -> bool:
+    """Return whether it is OpenAI itself: what is known of its models' limits does not hold elsewhere."""
+    return urlsplit(options.url).hostname == "api.openai.com"
