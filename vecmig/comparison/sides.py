@@ -7,6 +7,7 @@ from threading import Event
 from vecmig.comparison.reading import Side
 from vecmig.comparison.refused import Refused
 from vecmig.conversion.convert import Converted, convert, each_converted
+from vecmig.embedding.embed import Step
 from vecmig.errors import CollectionNotFound
 from vecmig.migration import Migration
 from vecmig.model.batch import RecordBatch
@@ -49,8 +50,12 @@ def source_side(
     stop: Event,
     reads: Reads | None = None,
     throttle: Throttle | None = None,
+    embed: Step | None = None,
 ) -> Side:
-    """Return the records that the migration takes, converted. `on_rejected` may be called again in a second pass."""
+    """Return the records that the migration takes, converted. `on_rejected` may be called again in a second pass.
+
+    `embed`: what puts vectors in the place of texts; None: what is made of texts is left out.
+    """
     chosen = conversion.vectors_read
     refused = Refused()
 
@@ -66,7 +71,8 @@ def source_side(
         read = read_on(source, part, None, () if vectors == () else chosen, retrying(stop))
         rows = selected = 0
         with closing(read):
-            for converted, cursor in each_converted(read, conversion):
+            found = each_converted(read, conversion)
+            for converted, cursor in embed(found) if embed is not None and vectors != () else found:
                 rows, selected = rows + converted.read, selected + converted.selected
                 yield noted(converted, part, cursor)
         if reads is not None:
@@ -75,7 +81,9 @@ def source_side(
     name = migration.source.options.collection
 
     def fetch(source: Source, keys: Sequence[Key]) -> RecordBatch:
-        return noted(convert(source.fetch(name, keys), conversion), Partition(name, ""), Cursor(""))
+        found = convert(source.fetch(name, keys), conversion), Cursor("")
+        ((converted, cursor),) = embed([found]) if embed is not None else [found]
+        return noted(converted, Partition(name, ""), cursor)
 
     by_key = conversion.namespace_from is None and conversion.limit is None
     return Side(

@@ -9,6 +9,7 @@ from threading import Event
 from msgspec.structs import replace
 
 from vecmig.conversion.convert import Converted, each_converted
+from vecmig.embedding.embed import Step
 from vecmig.errors import BadRecordError, Stopped
 from vecmig.execution.prefetch import prefetched
 from vecmig.execution.quarantine import Quarantine
@@ -29,6 +30,7 @@ class Tools:
     read_throttle: Throttle
     write_throttle: Throttle
     quarantine: Quarantine | None  # None: a bad record ends the run
+    embed: Step | None = None  # puts vectors in the place of texts; None: no vector is made of texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def split(batch: RecordBatch, rejected: Sequence[Rejected]) -> tuple[RecordBatch
 def _prepared(source: Source, load: LoadRecords, at: Checkpoint, tools: Tools) -> Generator[Prepared, None, None]:
     vectors = load.conversion.vectors_read
     pages = read_on(source, at.partition, at.cursor, vectors, retrying(tools.stop))
-    for converted, cursor in each_converted(pages, load.conversion, taken=at.rows + len(at.rejected)):
+    found = each_converted(pages, load.conversion, taken=at.rows + len(at.rejected))
+    for converted, cursor in found if tools.embed is None else tools.embed(found):
         tools.read_throttle.take(converted.read)
         yield Prepared(converted, cursor, digest_of(converted.batch))
 

@@ -3,12 +3,14 @@
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Queue
 from threading import Event, Lock, Thread
 
+from vecmig.embedding.embed import Step
+from vecmig.embedding.models import Purse, embedding_step
 from vecmig.errors import GuardError, TransientError
 from vecmig.execution.copy import Tools, check_stop, copy
 from vecmig.execution.quarantine import Quarantine
@@ -33,17 +35,33 @@ class LocalExecutor:
     limits: Limits
     quarantine: Path
     stop: Event = field(default_factory=Event)  # set: end after the batches at hand
+    purses: Mapping[str, Purse] = field(default_factory=dict)  # of migrations that embed texts
 
     def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked]:
         """Yield after each acknowledged batch. Raises Stopped once all workers have ended after `stop`."""
         migration = self.migrations[action.migration]
-        quarantines = migration.on_bad_record == "quarantine"
+        rules = action.conversion.embed
         stop = Event()  # ends this action's workers, at the user's wish or after an error
+        embedding = embedding_step(migration, rules, self.purses[migration.name], stop) if rules else nullcontext()
+        with _passed_on(self.stop, to=stop), embedding as step:
+            yield from self._run(migration, action, state, stop, step)
+        check_stop(self.stop)
+
+    def _run(
+        self,
+        migration: Migration,
+        action: LoadRecords | ReconcileRecords,
+        state: State,
+        stop: Event,
+        embed: Step | None,
+    ) -> Iterator[Stage | Progress | Looked]:
+        quarantines = migration.on_bad_record == "quarantine"
         tools = Tools(
             stop,
             Throttle(self.limits.read_records_per_s, stop),
             Throttle(self.limits.write_records_per_s, stop),
             Quarantine(self.quarantine) if quarantines else None,
+            embed,
         )
         guard = _Guard(action.migration, self.limits.max_quarantined, self.quarantine)
         for each in state.checkpoints:
@@ -60,12 +78,11 @@ class LocalExecutor:
             done = sum(each.read for each in state.checkpoints_of(action.migration))
             yield Stage(action.migration, "load", action.rows, done)
             steps = self._load(migration, action, state, tools)
-        with closing(steps), _passed_on(self.stop, to=stop):
+        with closing(steps):
             for event in steps:
                 yield event
                 if isinstance(event, Progress):
                     guard.count(event.rejected)
-        check_stop(self.stop)
 
     def _load(
         self, migration: Migration, load: LoadRecords, state: State, tools: Tools

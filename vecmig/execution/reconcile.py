@@ -50,7 +50,15 @@ def reconcile(
         parts = partitions_of(migration, connection, workers)
     reads = Reads(migration.limit)
     source = source_side(
-        migration, parts, action.conversion, workers, reject, tools.stop, reads, throttle=tools.read_throttle
+        migration,
+        parts,
+        action.conversion,
+        workers,
+        reject,
+        tools.stop,
+        reads,
+        throttle=tools.read_throttle,
+        embed=tools.embed,
     )
     target = target_side(migration, workers, tools.stop)
     told: set[Key] = set()

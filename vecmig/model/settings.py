@@ -62,6 +62,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[float, Meta(ge=0)] | None,
         Meta(description="Most that a plan may cost by its upper estimate; more stops apply (6).", examples=[50]),
     ] = None
+    max_cache_gb: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(
+            description="Most that the cache of embeddings may hold; what an unfinished migration paid for stays.",
+            examples=[20],
+        ),
+    ] = None
     max_quarantined: Annotated[
         int, Meta(ge=0, description="Bad records put aside before the run stops (6).", examples=[100])
     ] = 100

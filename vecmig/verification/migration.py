@@ -11,10 +11,11 @@ from vecmig.comparison.reading import Side
 from vecmig.comparison.sides import OnRejected, Reads, partitions_of, source_side, target_side
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
+from vecmig.embedding.embed import Step
 from vecmig.errors import CollectionNotFound
 from vecmig.migration import Migration
 from vecmig.model.collection import Collection
-from vecmig.model.plan import Conversion, Partition
+from vecmig.model.plan import Conversion, Decision, Partition
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, Report
 from vecmig.model.state import Cursor
@@ -108,17 +109,27 @@ def _unexpected(migration: Migration, source: Side, aside: frozenset[Key], by_ta
 
 
 def sides_of(
-    migration: Migration, workers: int, reject: OnRejected, stop: Event, throttle: Throttle | None = None
+    migration: Migration,
+    workers: int,
+    reject: OnRejected,
+    stop: Event,
+    throttle: Throttle | None = None,
+    decisions: Some[Decision] = (),
+    embed: Step | None = None,
 ) -> tuple[Side, Side, Conversion, Collection, Reads]:
-    """Return what is expected, what is there, how the one becomes the other, and what the spec declares."""
+    """Return what is expected, what is there, how the one becomes the other, and what the spec declares.
+
+    `decisions`: how vectors came about at the last apply. `embed`: see `source_side`.
+    """
     name = migration.source.options.collection
     with closing(migration.source.open_source()) as connection:
         collection = connection.describe(name)
         if collection is None:
             raise CollectionNotFound(f"{migration.name}: the source {migration.source.label} is not there")
         parts = partitions_of(migration, connection, workers)
-    declared = declare(migration, collection, None)
-    conversion = conversion_of(migration, collection, declared)
+    decided = {each.vector: each for each in decisions}
+    declared = declare(migration, collection, None, decisions=decided)
+    conversion = conversion_of(migration, collection, declared, decided)
     reads = Reads(migration.limit)
-    source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle)
+    source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle, embed)
     return source, target_side(migration, workers, stop), conversion, declared, reads
