@@ -6,6 +6,7 @@ VecmigError
 ├── PlanError
 │   ├── StalePlanError        what the plan was made from has moved
 │   ├── UnsupportedError      the target cannot hold, or be changed into, what the spec asks for
+│   │   └── RebuildNeeded     but a new collection can be
 │   └── GuardError            a limit, a protected environment or a destructive step stops here
 ├── ConnectorError            a store refused or failed: final, but for
 │   ├── TransientError        the same call may succeed later
@@ -76,6 +77,21 @@ class StalePlanError(PlanError): ...
 
 
 class UnsupportedError(PlanError): ...
+
+
+class RebuildNeeded(UnsupportedError):
+    """Carries the reasons, a line each."""
+
+    def __init__(self, message: str, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message, reasons)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        found: tuple[str, ...] = self.args[1]
+        return found
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class GuardError(PlanError): ...

@@ -7,6 +7,7 @@ from vecmig.model.collection import Field, Index, Metric
 from vecmig.model.filter import Filter
 from vecmig.model.plan import FieldRule, TooLong
 from vecmig.model.settings import Execution, Limits, Verification
+from vecmig.model.state import Lineup
 from vecmig.protocols import ConnectorOptions, EmbedderOptions, Source, Target
 
 OnBadRecord = Literal["fail", "quarantine"]
@@ -53,6 +54,7 @@ class Endpoint:
     options: ConnectorOptions
     embedding: Embedding = Embedding()
     adopt: bool = False  # use a collection that vecmig did not make
+    plain: ConnectorOptions | None = None  # what the spec says, where `options` are of another generation
 
     @property
     def label(self) -> str:
@@ -66,6 +68,14 @@ class Endpoint:
     def open_target(self) -> Target:
         """Connect, to write. Raises ConnectorError."""
         return cast(Target, self.options.open())  # `declare` refuses a connector that only reads
+
+
+def at_generation(endpoint: Endpoint, lineup: Lineup, generation: int) -> Endpoint:
+    """Return a target as one of its collections: what serves, or what is beside it."""
+    plain = lineup.serving if lineup.renames else 1
+    if generation == plain:
+        return endpoint
+    return replace(endpoint, options=endpoint.options.beside(generation), plain=endpoint.options)
 
 
 @dataclass(frozen=True, slots=True)

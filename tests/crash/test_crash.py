@@ -8,7 +8,7 @@ from tests.crash.mortal import POINTS
 from tests.crash.scenario import KILLED, RECORDS, Scenario
 from vecmig.model.state import Progress
 from vecmig.storage.file import FileStateStore
-from vecmig.workflow import execute, prepare
+from vecmig.workflow.run import execute, prepare
 
 
 def finish(scenario: Scenario) -> None:

@@ -14,7 +14,7 @@ from tests.doubles.pinecone import Double, running
 from vecmig.connectors.pinecone import opening
 from vecmig.model.state import Progress
 from vecmig.storage.file import FileStateStore
-from vecmig.workflow import execute, prepare
+from vecmig.workflow.run import execute, prepare
 
 ENDS = {"source": (pinecone("source"), POSTGRES), "target": (SNAPSHOT, pinecone("kb"))}
 

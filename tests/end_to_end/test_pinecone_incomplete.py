@@ -12,7 +12,7 @@ from tests.end_to_end.test_pinecone_changes import SPEC, cloud, of_one
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.report import Report
 from vecmig.model.settings import Verification
-from vecmig.verification.migration import prove
+from vecmig.verification.migration import Proof, prove
 
 __all__ = ["cloud"]  # a fixture
 HIDDEN = [f"r{n}" for n in range(20, 25)]
@@ -67,12 +67,8 @@ def test_what_another_process_wrote_just_now_is_waited_for_where_an_apply_goes_o
     source, target = (Endpoint(index, "pinecone", options(double, index)) for index in ("source", "kb"))
     steps = prove(
         Migration("m", source, target, verification=Verification(search=None)),
-        project="p",
-        environment="e",
-        excluded=(),
-        lag_s=lag_s,
-        workers=2,
-        stop=Event(),
+        Proof("p", "e", frozenset(), lag_s=lag_s, workers=2),
+        Event(),
     )
     report = None
     while report is None:

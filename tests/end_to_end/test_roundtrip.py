@@ -24,7 +24,8 @@ from vecmig.model.secret import Secret
 from vecmig.model.settings import Execution, Verification
 from vecmig.protocols import ConnectorOptions
 from vecmig.storage.file import FileStateStore
-from vecmig.workflow import execute, make_plan, prepare
+from vecmig.workflow.plan import make_plan
+from vecmig.workflow.run import execute, prepare
 
 DIMENSIONS = 3
 VECTORS = (VectorField("", DIMENSIONS, "l2"), VectorField("title", 2, "dot"))

@@ -12,7 +12,7 @@ from vecmig.model.batch import Key
 from vecmig.model.report import Report
 from vecmig.model.settings import Sample, Thresholds, Verification
 from vecmig.testing.contract import KEYS, records
-from vecmig.verification.migration import prove
+from vecmig.verification.migration import Proof, prove
 
 ALL = Verification(search=None)
 SAMPLE = Verification(records=Sample(100), search=None)
@@ -28,9 +28,9 @@ def applied(tmp_path: Path) -> World:
 
 
 def proven(world: World, excluded: list[Key] | None = None, **more: Any) -> Report:
-    steps = prove(
-        world.migration, project="p", environment="e", excluded=excluded or [], workers=2, stop=Event(), **more
-    )
+    more = {name: frozenset(value) if name == "refused" else value for name, value in more.items()}
+    proof = Proof("p", "e", frozenset(excluded or []), workers=2, **more)
+    steps = prove(world.migration, proof, Event())
     while True:
         try:
             next(steps)

@@ -39,7 +39,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
 
     Takes a saved PLAN, or plans, shows and asks. What an earlier run left unfinished goes on.
     """
-    from vecmig.workflow import execute, prepare, quarantine_of
+    from vecmig.workflow.run import execute, prepare, quarantine_of
 
     saved = read_plan(plan_file) if plan_file else None
     project = project_of(settings, saved)
@@ -82,7 +82,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
 @global_options
 def verify(settings: Settings, form: str, html: str | None) -> None:
     """Hold the target against the source: counts, every record, and search. Exits with 7 where it falls short."""
-    from vecmig.workflow import verify as run_verify
+    from vecmig.workflow.run import verify as run_verify
 
     project = project_of(settings)
     store = store_of(project, "verify")

@@ -16,7 +16,7 @@ FAILED = 1
 @global_options
 def doctor(settings: Settings) -> int:
     """Check versions, connectivity and rights of every source and target. Writes nothing."""
-    from vecmig.workflow import diagnose
+    from vecmig.workflow.observe import diagnose
 
     checks = [("vecmig", True, f"{version('vecmig')} on Python {platform.python_version()}")]
     checks += diagnose(project_of(settings))

@@ -25,7 +25,7 @@ CHANGES = 2
 @global_options
 def plan(settings: Settings, out: str | None, detailed_exitcode: bool, data: bool, form: str) -> int:
     """Show what apply would do, and what it takes. Writes nothing to either side, and takes no lock."""
-    from vecmig.workflow import make_plan
+    from vecmig.workflow.plan import make_plan
 
     project = project_of(settings)
     state = store_of(project, "plan").load()

@@ -72,7 +72,7 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
     from vecmig.migration import Endpoint
     from vecmig.spec.options import read_options
     from vecmig.spec.write import write
-    from vecmig.workflow import inspect as look
+    from vecmig.workflow.observe import inspect as look
 
     given = {}
     for each in options:

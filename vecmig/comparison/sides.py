@@ -104,8 +104,8 @@ def partitions_of(migration: Migration, source: Source, workers: int) -> tuple[P
     return tuple(source.partitions(migration.source.options.collection, at_most))
 
 
-def target_side(migration: Migration, workers: int, stop: Event) -> Side:
-    """Return what the target holds. Raises CollectionNotFound where it is not there."""
+def target_side(migration: Migration, workers: int, stop: Event, left_out: Sequence[str] = ()) -> Side:
+    """Return what the target holds, without the vectors `left_out`. Raises CollectionNotFound where it is not there."""
     name = migration.target.options.collection
     with closing(migration.target.open_target()) as target:
         if target.describe(name) is None:
@@ -117,6 +117,7 @@ def target_side(migration: Migration, workers: int, stop: Event) -> Side:
     def pages(target: Source, part: Partition, vectors: Sequence[str] | None) -> Iterator[RecordBatch]:
         with closing(read_on(target, part, None, vectors, retrying(stop))) as read:
             for batch, _ in read:
-                yield batch
+                yield batch.without(columns) if columns else batch
 
+    columns = {f"vector:{name}" for name in left_out}
     return Side("target", name, migration.target.open_target, partitions, pages, None, workers)

@@ -1,12 +1,12 @@
 """The one loop over actions, and the one writer of state."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import assert_never
 
 from vecmig.migration import DeclaredTarget, Endpoint, Migration
-from vecmig.model.plan import BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
+from vecmig.model.plan import Action, BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
 from vecmig.model.state import Applied, Progress, Resource, State
 from vecmig.planning.plan import conversion_digest
 from vecmig.protocols import Event, Executor, Stage, StateStore
@@ -23,6 +23,8 @@ def apply(
 
     To resume, call it again with the same plan. The plan stays the one in progress: it is verified next.
     """
+    broken_off = state.plan.actions[state.done :] if state.plan is not None else ()
+    yield from _mended(broken_off, works)  # first: killed in it, the next run knows that it is to be done
     state = store.save(state.begun(plan, now()))
     speeds: dict[str, float] = {}
     for action in plan.actions[state.done :]:
@@ -55,6 +57,19 @@ def apply(
     store.save(state)
 
 
+def _mended(broken_off: Sequence[Action], works: Works) -> Iterator[Event]:
+    """Mend the targets that another run was writing to, or was about to."""
+    for action in broken_off:
+        if isinstance(action, LoadRecords | ReconcileRecords) and action.migration in works:
+            with closing(works[action.migration].target.open_target()) as connection:
+                if connection.describe(action.target) is None:
+                    continue
+                for number, progress in enumerate(connection.mend(action.target)):
+                    if number == 0:  # most stores have nothing to mend
+                        yield Stage(action.migration, "mend")
+                    yield progress
+
+
 def _recorded(
     state: State, plan: Plan, planned: MigrationPlan, endpoint: Endpoint, rows_per_s: float | None, at: str
 ) -> State:
@@ -83,6 +98,7 @@ def _recorded(
             rows=sum(target.count(name).values()),
             rejected=tuple(rejected for each in checkpoints for rejected in each.rejected),
             namespaces=before.namespaces if before else (),
+            generation=planned.generation,
             endpoints_digest=planned.endpoints_digest,
             rows_per_s=rows_per_s or (before.rows_per_s if before else None),
         )

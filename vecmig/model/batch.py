@@ -1,6 +1,6 @@
 """Records as they travel: one Arrow column for each thing that a record has."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,6 +78,10 @@ class RecordBatch:
     def slice(self, start: int, length: int | None = None) -> "RecordBatch":
         """Return `length` rows from `start` on, no copy."""
         return RecordBatch(self.table.slice(start, length))
+
+    def without(self, columns: Collection[str]) -> "RecordBatch":
+        """Return this batch without these columns; one that is not there is no error."""
+        return RecordBatch(self.table.drop_columns([name for name in self.names if name in columns]), self.canonical)
 
     def replace(self, column: str, values: pa.Array) -> "RecordBatch":
         """Return this batch with one column exchanged."""

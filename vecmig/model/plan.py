@@ -211,6 +211,8 @@ class MigrationPlan(Struct, frozen=True):
     schema_digests: tuple[str, str]  # of source and target as observed
     source_counts: dict[str, int]  # records per namespace
     target_counts: dict[str, int]
+    generation: int = 1  # of the target's collection
+    beside: str = ""  # label of what serves meanwhile, where this is built beside it; "" where it serves itself
     places: tuple[str, str] = ("", "")  # which databases source and target are in
     endpoints_digest: str = ""  # of both sides' options
     verify: bool = False  # nothing to do, but the last verification did not pass

@@ -51,6 +51,7 @@ class Applied(Struct, frozen=True):
     target_fingerprint: Fingerprint
     conversion_digest: str
     rows: int  # that the target held then
+    generation: int = 1  # of the target's collection
     decisions: tuple[
         Decision, ...
     ] = ()  # how its vectors came about: verification, and a plan without a probe, rest on it
@@ -69,6 +70,34 @@ class Resource(Struct, frozen=True):
     collection: str
     mark: str | None
     created_at: str
+
+
+class Lineup(Struct, frozen=True):
+    """The collections of one target, by generation: what serves, what is built beside, what served before."""
+
+    serving: int = 1
+    build: int | None = None  # complete or not; `cutover` lets it serve
+    kept: int | None = None  # what served before: `rollback` lets it serve again
+    latest: int = 1  # no number is used twice
+    renames: bool = True  # what serves has the spec's name; False: each has its own, and the first has the spec's
+    switched_at: str = ""
+    at_switch: Fingerprint | None = None  # of what serves, then: what was written since shows against it
+    others: tuple[int, ...] = ()  # superseded builds, which `drop` may remove
+
+    @property
+    def superseded(self) -> tuple[int, ...]:
+        """What neither serves nor is being built."""
+        kept = () if self.kept is None else (self.kept,)
+        return tuple(sorted({*kept, *self.others} - {self.serving, self.build or self.serving}))
+
+    def building(self, generation: int) -> "Lineup":
+        """Return the line-up with this build; another that was not switched to is superseded."""
+        if generation in (self.build, self.serving):
+            return self
+        others = self.others if self.build is None else (*self.others, self.build)
+        left = tuple(each for each in others if each != generation)
+        kept = None if self.kept == generation else self.kept
+        return replace(self, build=generation, latest=max(self.latest, generation), others=left, kept=kept)
 
 
 class UsedPlan(Struct, frozen=True):
@@ -96,6 +125,7 @@ class State(Struct, frozen=True):
     plans: tuple[UsedPlan, ...] = ()
     resources: tuple[Resource, ...] = ()
     applied: dict[str, Applied] = {}
+    lineups: dict[str, Lineup] = {}  # by target; absent: one collection, which serves
     history: tuple[Event, ...] = ()
     vecmig_version: str = ""
     format_version: int = STATE_FORMAT
@@ -129,6 +159,12 @@ class State(Struct, frozen=True):
             (each for each in self.resources if each == replace(resource, created_at=each.created_at)), resource
         )
         return replace(self, resources=(*others, known))
+
+    def lineup(self, target: str) -> Lineup:
+        return self.lineups.get(target, Lineup())
+
+    def with_lineup(self, target: str, lineup: Lineup) -> "State":
+        return replace(self, lineups=self.lineups | {target: lineup})
 
     def checkpoints_of(self, migration: str) -> tuple[Checkpoint, ...]:
         return tuple(each for each in self.checkpoints if each.migration == migration)

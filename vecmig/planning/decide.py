@@ -135,7 +135,9 @@ def _contradiction(asked: Embedding, given: str | None, refuted: bool, same: boo
 def _anew(vector: str, asked: Embedding, dimensions: int | None, before: str, why: str, found: str) -> Decision:
     refused = ""
     if asked.model is None:
-        refused = "vectors are to be embedded anew, and the spec does not say with what: give `embedding.model`"
+        refused = (
+            f"vectors are to be embedded anew ({why}), and the spec does not say with what: give `embedding.model`"
+        )
     elif asked.text is None:
         refused = (
             f"vectors are to be embedded anew with {asked.model} ({why}), and the spec does not say of what text: give"

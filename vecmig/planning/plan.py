@@ -1,13 +1,13 @@
 """One migration, both sides as observed, and what was done before: a plan. No side effects, no clock, no network."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from vecmig.conversion.convert import Converted, convert
-from vecmig.errors import CollectionConflict, UnsupportedError
+from vecmig.errors import CollectionConflict, RebuildNeeded, UnsupportedError
 from vecmig.migration import DeclaredTarget, Migration
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.metadata import loads
@@ -50,7 +50,7 @@ def plan_migration(
     declared = with_fields(migration.target.options, declared, sampled.batch if sampled else None, target.collection)
     if target.collection is not None:
         declared = replace(declared, mark=owned(migration, target.collection, mark))
-        refuse_rebuild(migration, declared, target.collection)
+        refuse_rebuild(migration, declared, target.collection, _other_models(decided.values(), applied))
     changes = index_changes(declared, target.collection)
     digest = endpoints_digest(migration, source, target)
     move, why = _records(migration, conversion, source, target, applied, digest)
@@ -93,7 +93,7 @@ def plan_migration(
             *details(declared, conversion),
             *_not_applied(migration, declared),
         ),
-        decisions=tuple(each for each in decided.values() if each.model),
+        decisions=tuple(decided.values()),
         fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
         sampled=sampled.selected if sampled else 0,
         risks=tuple(_risks(migration, declared, source, target, move, sampled)),
@@ -130,7 +130,7 @@ def schema_digest(collection: Collection | None) -> str:
 def endpoints_digest(migration: Migration, source: Observed, target: Observed) -> str:
     """Return a digest of where both sides are and how they are read; secrets count as expressions."""
     ends = [
-        (end.type, end.options, observed.place)
+        (end.type, end.plain or end.options, observed.place)
         for end, observed in ((migration.source, source), (migration.target, target))
     ]
     return hashlib.sha256(msgspec.json.encode(ends)).hexdigest()
@@ -157,17 +157,42 @@ def owned(migration: Migration | DeclaredTarget, actual: Collection, mark: str) 
     )
 
 
-def refuse_rebuild(migration: Migration | DeclaredTarget, declared: Collection, actual: Collection) -> None:
-    """Raise UnsupportedError, with every reason, where only a new collection can be what the spec asks for."""
+def refuse_rebuild(
+    migration: Migration | DeclaredTarget, declared: Collection, actual: Collection, more: Sequence[str] = ()
+) -> None:
+    """Raise with every reason where only a new collection can be what the spec asks for: RebuildNeeded where vecmig may
+
+    build one beside. `more`: reasons that the collections do not show.
+    """
     options = migration.target.options
     never = options.refusals(declared)  # `declare` asks for these
-    reasons = [*rebuilds(declared, actual), *(each for each in options.refusals(declared, actual) if each not in never)]
-    if reasons:
-        lines = "\n".join(f"  - {reason}" for reason in reasons)
-        raise UnsupportedError(
-            f"{migration.name}: {migration.target.label} exists and cannot be changed into what the spec asks for\n"
-            f"{lines}\n  vecmig never alters or empties it in place: name another target, and switch to that"
-        )
+    never_here = [each for each in options.refusals(declared, actual) if each not in never]
+    reasons = [*rebuilds(declared, actual), *more, *never_here]
+    if not reasons:
+        return
+    lines = "\n".join(f"  - {reason}" for reason in reasons)
+    message = (
+        f"{migration.name}: {migration.target.label} exists and cannot be changed into what the spec asks for\n"
+        f"{lines}\n  vecmig never alters or empties it in place: name another target, and switch to that"
+    )
+    if isinstance(migration, Migration) and not migration.target.adopt:
+        raise RebuildNeeded(message, tuple(reasons))
+    raise UnsupportedError(message)
+
+
+def _other_models(decisions: Iterable[Decision], applied: Applied | None) -> list[str]:
+    """Return which vectors would be of another model than those that the last apply wrote."""
+    before = {each.vector: each for each in applied.decisions} if applied else {}
+    reasons = []
+    for each in decisions:
+        old = before.get(each.vector)
+        if old is None or (each.how == "copy" and old.how == "copy" and None in (each.model, old.model)):
+            continue
+        if each.model != old.model:
+            reasons.append(f"model {old.model or 'of the source'} -> {each.model or 'of the source'}")
+        elif "reembed" in (each.how, old.how) and each.how != old.how:
+            reasons.append(f"vectors of {each.model}: {old.how} -> {each.how}")
+    return reasons
 
 
 def _records(

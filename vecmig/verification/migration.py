@@ -1,8 +1,10 @@
 """A migration held against its source as it is now, also where the reading itself is wrong."""
 
 from collections.abc import Collection as Some
-from collections.abc import Generator, Iterable
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from dataclasses import replace as replace_purse
 from threading import Event
 
 from msgspec.structs import replace
@@ -11,7 +13,8 @@ from vecmig.comparison.reading import Side
 from vecmig.comparison.sides import OnRejected, Reads, partitions_of, source_side, target_side
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
-from vecmig.embedding.embed import Step
+from vecmig.embedding.embed import NotCached
+from vecmig.embedding.models import Purse, embedding_step
 from vecmig.errors import CollectionNotFound
 from vecmig.migration import Migration
 from vecmig.model.collection import Collection
@@ -23,65 +26,75 @@ from vecmig.planning.declare import conversion_of, declare
 from vecmig.protocols import Event as Happening
 from vecmig.protocols import Stage
 from vecmig.retry import Throttle
+from vecmig.verification.again import with_sample
 from vecmig.verification.verify import verify
 
 
-def prove(
-    migration: Migration,
-    *,
-    project: str,
-    environment: str,
-    excluded: Iterable[Key],
-    refused: Iterable[Key] | None = None,
-    written: Some[str] = (),
-    lag_s: float = 0.0,
-    read_records_per_s: int | None = None,
-    workers: int,
-    stop: Event,
-) -> Generator[Happening, None, Report]:
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a migration is held against its source with."""
+
+    project: str
+    environment: str
+    excluded: frozenset[Key]  # keys that apply put aside
+    refused: frozenset[Key] | None = None  # those of them that the target refused; None: any of them may be
+    written: Some[str] = ()  # namespaces that the migration has written before
+    decisions: tuple[Decision, ...] = ()  # how vectors came about at the last apply
+    purse: Purse | None = None  # where embeddings are, and who pays for a sample of those that are gone
+    lag_s: float = 0.0  # see `verify`
+    read_records_per_s: int | None = None  # of the source, over all workers
+    workers: int = 1
+
+
+def prove(migration: Migration, proof: Proof, stop: Event) -> Generator[Happening, None, Report]:
     """Verify a migration; yield how far it is.
 
-    `excluded`: keys that apply put aside; `refused`: those of them that the target refused, None: any of them may be.
-    The others are expected as soon as the source gives them well. `written`: namespaces that the migration has written
-    before. `lag_s`: see `verify`. `read_records_per_s`: of the source, over all workers.
-
-    Besides what `verify` checks, a record that cannot be moved and was not put aside fails, and so does a source that
-    says it holds more or fewer records than reading it gave: nothing that was skipped on both ways is proven.
+    What apply put aside is expected as soon as the source gives it well, but what the target refused. Besides what
+    `verify` checks, a record that cannot be moved and was not put aside fails, and so does a source that says it holds
+    more or fewer records than reading it gave: nothing that was skipped on both ways is proven. Where an embedding is
+    not in the cache any more, a sample is embedded again, and the rest is unknown.
     """
-    aside = frozenset(excluded)
-    by_target = aside if refused is None else frozenset(refused)
+    yield Stage(migration.name, "verify")
+    cached = replace_purse(proof.purse, run=None) if proof.purse else None
+    try:
+        return (yield from _proven(migration, proof, cached, stop))
+    except NotCached:
+        report = yield from _proven(migration, proof, None, stop)
+        return with_sample(report, migration, proof.decisions, proof.purse, stop)
+
+
+def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event) -> Generator[Happening, None, Report]:
+    by_target = proof.excluded if proof.refused is None else proof.refused
     unmovable: dict[Key, str] = {}
 
     def reject(converted: Converted, part: Partition, cursor: Cursor) -> None:
-        unmovable.update({each.key: each.reason for each in converted.rejected if each.key not in aside})
+        unmovable.update({each.key: each.reason for each in converted.rejected if each.key not in proof.excluded})
 
-    yield Stage(migration.name, "verify")
-    source, target, conversion, declared, reads = sides_of(
-        migration, workers, reject, stop, Throttle(read_records_per_s, stop)
-    )
-    with closing(migration.source.open_source()) as store:
-        said = sum(store.count(source.collection).values())
-    unexpected = _unexpected(migration, source, aside, by_target)
-    count = Count()
-    report = yield from watched(
-        migration.name,
-        count,
-        lambda: verify(
-            migration,
-            source,
-            target,
-            project=project,
-            environment=environment,
-            conversion=conversion,
-            declared=declared,
-            excluded=unexpected,
-            written=written,
-            lag_s=lag_s,
-            watch=count.add,
-            stop=stop,
-        ),
-    )
-    report = replace(report, quarantined=len(unexpected | (aside & source.refused.keys)))
+    throttle = Throttle(proof.read_records_per_s, stop)
+    with sides_of(migration, proof.workers, reject, stop, throttle, proof.decisions, purse) as sides:
+        with closing(migration.source.open_source()) as store:
+            said = sum(store.count(sides.source.collection).values())
+        unexpected = _unexpected(migration, sides.source, proof.excluded, by_target)
+        count = Count()
+        report = yield from watched(
+            migration.name,
+            count,
+            lambda: verify(
+                migration,
+                sides.source,
+                sides.target,
+                project=proof.project,
+                environment=proof.environment,
+                conversion=sides.conversion,
+                declared=sides.declared,
+                excluded=unexpected,
+                written=proof.written,
+                lag_s=proof.lag_s,
+                watch=count.add,
+                stop=stop,
+            ),
+        )
+    report = replace(report, quarantined=len(unexpected | (proof.excluded & sides.source.refused.keys)))
     breaches = [*report.breaches]
     if unmovable:
         key, reason = min(unmovable.items())
@@ -90,9 +103,11 @@ def prove(
         lost = len(unmovable) + (report.records.missing if report.records else 0)
         if lost > allowed:
             breaches.append(Breach("missing", allowed, lost, hint))
-    if not reads.agree_with(said):
-        hint = f"the source says it holds {said:,} records, reading gave {reads.rows:,}: was it written meanwhile?"
-        breaches.append(Breach("missing", 0, abs(said - reads.rows), hint))
+    if not sides.reads.agree_with(said):
+        hint = (
+            f"the source says it holds {said:,} records, reading gave {sides.reads.rows:,}: was it written meanwhile?"
+        )
+        breaches.append(Breach("missing", 0, abs(said - sides.reads.rows), hint))
     if len(breaches) > len(report.breaches):
         report = replace(report, verdict="failed", breaches=tuple(breaches))
     return report
@@ -108,6 +123,16 @@ def _unexpected(migration: Migration, source: Side, aside: frozenset[Key], by_ta
         return aside.difference(source.fetch(store, sorted(aside - by_target)).keys)
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    source: Side  # what is expected
+    target: Side  # what is there
+    conversion: Conversion  # how the one becomes the other
+    declared: Collection  # what the spec asks for
+    reads: Reads
+
+
+@contextmanager
 def sides_of(
     migration: Migration,
     workers: int,
@@ -115,11 +140,11 @@ def sides_of(
     stop: Event,
     throttle: Throttle | None = None,
     decisions: Some[Decision] = (),
-    embed: Step | None = None,
-) -> tuple[Side, Side, Conversion, Collection, Reads]:
-    """Return what is expected, what is there, how the one becomes the other, and what the spec declares.
+    purse: Purse | None = None,
+) -> Iterator[Sides]:
+    """Yield both sides. `decisions`: how vectors came about at the last apply. `purse` None: vectors that are made of
 
-    `decisions`: how vectors came about at the last apply. `embed`: see `source_side`.
+    texts are left out on both sides.
     """
     name = migration.source.options.collection
     with closing(migration.source.open_source()) as connection:
@@ -130,6 +155,9 @@ def sides_of(
     decided = {each.vector: each for each in decisions}
     declared = declare(migration, collection, None, decisions=decided)
     conversion = conversion_of(migration, collection, declared, decided)
-    reads = Reads(migration.limit)
-    source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle, embed)
-    return source, target_side(migration, workers, stop), conversion, declared, reads
+    reads, rules = Reads(migration.limit), conversion.embed
+    embedding = embedding_step(migration, rules, purse, stop) if rules and purse is not None else nullcontext()
+    with embedding as step:
+        source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle, step)
+        left_out = [] if step is not None else [rule.name for rule in rules]
+        yield Sides(source, target_side(migration, workers, stop, left_out), conversion, declared, reads)

@@ -25,7 +25,7 @@ from vecmig.model.report import Report
 from vecmig.model.secret import Secret
 from vecmig.model.settings import Sample, Search, Thresholds, Verification
 from vecmig.protocols import ConnectorOptions, Work
-from vecmig.workflow import execute, prepare
+from vecmig.workflow.run import execute, prepare
 
 GB = 1_000_000_000
 MIXED = 7_144  # bytes of a record in an example of Pinecone's page

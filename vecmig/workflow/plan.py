@@ -1,0 +1,168 @@
+"""Observe and plan: what would be done, and what it takes. Writes to neither side."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import replace as changed
+from datetime import UTC, datetime
+from importlib.metadata import version
+from threading import Event as Flag
+from uuid import uuid4
+
+from msgspec.structs import replace
+
+from vecmig.comparison.compare import compare
+from vecmig.comparison.reading import control
+from vecmig.comparison.sampled import counted
+from vecmig.comparison.sides import source_side
+from vecmig.conversion.convert import Converted
+from vecmig.embedding.embed import NotCached
+from vecmig.embedding.evidence import evidence_of
+from vecmig.errors import Problem, RebuildNeeded, SpecError
+from vecmig.migration import Migration, Project, at_generation
+from vecmig.model.observed import Observed
+from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, Plan
+from vecmig.model.state import Applied, Cursor, Lineup, State
+from vecmig.planning.plan import plan_migration, with_data
+from vecmig.planning.target import plan_target
+from vecmig.verification.migration import sides_of
+from vecmig.workflow.embeddings import may_embed, open_cache, purses
+from vecmig.workflow.observe import observe_source, observe_target
+
+
+def now() -> str:
+    """Return the time as ISO text in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def mark_of(project: Project, lineage: str) -> str:
+    """Return the mark that this state's collections carry."""
+    return f"vecmig:{project.name}/{project.environment}:{lineage}"
+
+
+def chosen(project: Project, only: Sequence[str]) -> list[Migration]:
+    """Return the migrations to work on. Raises SpecError for a name that is none."""
+    known = {migration.name: migration for migration in project.migrations}
+    for name in only:
+        if name not in known:
+            raise SpecError(
+                Problem(f"--only names no migration: {name!r}", hint=f"there are {', '.join(known) or 'none'}")
+            )
+    return [known[name] for name in only] if only else list(project.migrations)
+
+
+def working(migration: Migration, lineup: Lineup, generation: int) -> Migration:
+    """Return the migration into one of its target's collections."""
+    return changed(migration, target=at_generation(migration.target, lineup, generation))
+
+
+def make_plan(
+    project: Project, state: State | None, only: Sequence[str] = (), data: bool = False, probes: bool = True
+) -> Plan:
+    """Observe both sides and plan. `data`: read everything, too, and count what differs. `probes`: see whether vectors
+
+    are of the model that the spec names, which embeds a few texts.
+    """
+    lineage = state.lineage if state else str(uuid4())
+    mark = mark_of(project, lineage)
+    known = state or State(project.name, project.environment, lineage)
+    planned = [_planned(project, each, known, mark, data, probes) for each in chosen(project, only)]
+    if not only:
+        planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
+    return Plan(
+        name=project.name,
+        environment=project.environment,
+        spec_file=project.file,
+        spec_digest=project.digest,
+        variables=dict(project.variables),
+        only=tuple(only),
+        lineage=lineage,
+        serial=state.serial if state else 0,
+        migrations=tuple(planned),
+        created_at=now(),
+        vecmig_version=version("vecmig"),
+        max_usd=project.limits.max_usd,
+    )
+
+
+def _planned(
+    project: Project, migration: Migration, state: State, mark: str, data: bool, probes: bool
+) -> MigrationPlan:
+    """Plan into what serves where that can become what the spec asks for, else into what is built beside it."""
+    lineup, applied = state.lineup(migration.target.name), state.applied.get(migration.name)
+    source = _with_evidence(project, migration, observe_source(migration, project.execution.workers), applied, probes)
+    first: RebuildNeeded | None = None
+    for generation in dict.fromkeys((lineup.serving, lineup.build or lineup.latest + 1, lineup.latest + 1)):
+        work = working(migration, lineup, generation)
+        before = applied if applied and applied.generation == generation else None
+        target = observe_target(work.target)
+        try:
+            found = plan_migration(work, source, target, before, mark)
+            if data:
+                found = _with_data(project, found, work, source, target, before, mark)
+        except RebuildNeeded as needed:
+            first = first or needed
+            continue
+        if first is None:
+            return replace(found, generation=generation)
+        beside = at_generation(migration.target, lineup, lineup.serving).label
+        why = f"{', '.join(first.reasons)}: built beside {beside}, which serves until `cutover`"
+        if not found.actions and not found.verify:
+            why = f"{found.why}; built beside {beside}, which serves until `vecmig cutover`"
+        return replace(found, generation=generation, beside=beside, why=why)
+    assert first is not None
+    raise first
+
+
+def _with_evidence(
+    project: Project, migration: Migration, source: Observed, applied: Applied | None, probes: bool
+) -> Observed:
+    """Return the source with what speaks for copying its vectors, or for embedding anew."""
+    assert source.collection is not None
+    if not may_embed(migration):
+        return source
+    before = applied.decisions if applied else ()
+    with closing(open_cache(project)) as cache:
+        found = evidence_of(migration, source.collection, source.sample, cache, before, probes)
+    return changed(source, decisions=found.decisions, texts=found.texts)
+
+
+def _with_data(
+    project: Project,
+    planned: MigrationPlan,
+    migration: Migration,
+    source: Observed,
+    target: Observed,
+    applied: Applied | None,
+    mark: str,
+) -> MigrationPlan:
+    """Return the plan with what comparing every record found; made anew where the fingerprints did not show it."""
+    try:
+        found = _data(project, planned, migration, applied)
+    except NotCached:
+        note = "how many records differ: their embeddings are not in the cache"
+        return replace(planned, unchecked=(*planned.unchecked, note))
+    if not planned.actions and (found.mismatched or found.missing or (migration.prune and found.extra)):
+        anew = plan_migration(migration, source, target, None, mark)
+        planned = replace(anew, why="the fingerprints are the same, and the records differ, as `--data` found")
+    return with_data(planned, found, migration)
+
+
+def _data(project: Project, planned: MigrationPlan, migration: Migration, applied: Applied | None) -> DataDiff:
+    """Count, record by record, what the actions will find."""
+    workers = project.execution.workers
+    load = next((each for each in planned.actions if isinstance(each, LoadRecords)), None)
+    if load:
+        side = source_side(migration, load.partitions, load.conversion, workers, _ignore, Flag())
+        return DataDiff(0, 0, sum(counted(side, (), control(), None).values()), 0)
+    names = [migration.name] if any(each.how == "reembed" for each in planned.decisions) else []
+    with purses(project, "", names) as found:
+        purse = changed(found[migration.name], run=None) if found else None
+        with sides_of(migration, workers, _ignore, Flag(), decisions=planned.decisions, purse=purse) as sides:
+            refused = [each.key for each in applied.rejected if each.by_target] if applied else ()
+            written = applied.namespaces if applied else ()
+            result = compare(sides.source, sides.target, excluded=refused, written=written)
+    return DataDiff(result.matching, result.mismatched, result.missing, result.extra)
+
+
+def _ignore(converted: Converted, part: Partition, cursor: Cursor) -> None:
+    """What cannot be moved is among the risks of the plan, as far as the sample shows."""
