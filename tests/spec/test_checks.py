@@ -41,7 +41,7 @@ migrations: [{name: move, source: kb, target: shop}]
         (SPEC.replace("target: shop", "target: shop, where: {a: 1}") + "fields: {a: {from: b}}", "the source calls field `a` `b`", "write `b`"),
         (SPEC + "fields: {a: {drop: true}}\nverification: {search: {filters: [{a: 1}]}}", "filters by `a`, which `fields` drops", "remove"),
         (SPEC + "fields: {a: {from: b}}\nverification: {search: {filters: [{b: 1}]}}", "the target calls field `b` `a`", "write `a`"),
-        (SPEC.replace("old}", "old, embedding: {dimensions: 4}}") + "embedding: {dimensions: 5}", "have 5 dimensions, those of source `kb` have 4", "copied as they are"),
+        (SPEC.replace("old}", "old, embedding: {dimensions: 4}}") + "embedding: {dimensions: 5, strategy: copy}", "have 5 dimensions, those of source `kb` have 4", "takes vectors as they are"),
     ],
 )  # fmt: skip
 def test_a_spec_whose_parts_do_not_fit_is_refused(problems: Problems, text: str, message: str, hint: str) -> None:

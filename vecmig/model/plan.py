@@ -180,12 +180,12 @@ class Estimate(Struct, frozen=True):
     rows: int | None = None
     disk_bytes: int | None = None
     index_memory_bytes: int | None = None
-    embed_s: float | None = None
     load_s: float | None = None
     index_s: float | None = None
     verify_s: float | None = None
     basis: str = ""  # what the times rest on
     costs: tuple[Cost, ...] = ()
+    embed_s: float | None = None
 
 
 class DataDiff(Struct, frozen=True):

@@ -26,7 +26,9 @@ def verdict(plan: Plan) -> str:
 
 def _parts(plan: Plan) -> Iterable[str]:
     creates = sum(isinstance(action, CreateCollection) for action in plan.actions)
-    loads = [action.rows for action in plan.actions if isinstance(action, LoadRecords)]
+    moving = [action for action in plan.actions if isinstance(action, LoadRecords)]
+    loads = [action.rows for action in moving if not action.conversion.embed]
+    embeds = [action.rows for action in moving if action.conversion.embed]
     compared = [each for each in plan.migrations if reconciles(each)]
     indexed = sum(bool(each.changes) and indexes(each) for each in plan.migrations)
     again = sum(each.verify and not each.actions for each in plan.migrations)
@@ -34,6 +36,8 @@ def _parts(plan: Plan) -> Iterable[str]:
         yield f"{number(creates)} to create"
     if loads:
         yield f"{_records(total(loads))} to load"
+    if embeds:
+        yield f"{_records(total(embeds))} to embed"
     if compared:
         yield from _compared(compared)
     if indexed:
@@ -79,6 +83,12 @@ def reconciles(migration: MigrationPlan) -> bool:
     return any(isinstance(action, ReconcileRecords) for action in migration.actions)
 
 
+def embeds(migration: MigrationPlan) -> bool:
+    """Return whether vectors are made of texts."""
+    moves_ = (action for action in migration.actions if isinstance(action, LoadRecords | ReconcileRecords))
+    return any(action.conversion.embed for action in moves_)
+
+
 def prunes(migration: MigrationPlan) -> bool:
     return any(isinstance(action, ReconcileRecords) and action.prune for action in migration.actions)
 
@@ -94,7 +104,7 @@ def records_line(migration: MigrationPlan) -> str:
     rows = rows_of(migration)
     shown = "an unknown number" if rows is None else number(rows)
     if not reconciles(migration):
-        return f"{shown} to load"
+        return f"{shown} to embed and load" if embeds(migration) else f"{shown} to load"
     return f"{shown} to compare with {number(sum(migration.target_counts.values()))} in the target"
 
 
@@ -133,6 +143,8 @@ def needs(plan: Plan) -> list[str]:
         if known or any(each.estimate.rows is None for each in indexing):  # else the store's own business
             space.append(f"{size(max(known) if known else None)} of memory for the index")
     times = []
+    if embedding := [each for each in loading if embeds(each)]:
+        times.append(f"embedding {_seconds(each.estimate.embed_s for each in embedding)}")
     if loading:
         times.append(f"load {_seconds(each.estimate.load_s for each in loading)}")
     if indexing:

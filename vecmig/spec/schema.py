@@ -113,20 +113,16 @@ def _endpoint(name: str, common: Schema, options: Schema) -> Schema:
 def _dispatch(role: str, names: list[str], loaded: list[str]) -> Schema:
     about = "The kind of provider." if role == "provider" else "The connector."
     kind = {"description": about, "enum": names, "examples": loaded[:1]}
-    return {
-        "title": role,
-        "type": "object",
-        "properties": {"type": kind},
-        "required": ["type"],
-        # not oneOf: a problem then is one of the connector that is named, not of all that there are
-        "allOf": [
-            {
-                "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-                "then": {"$ref": f"#/$defs/{name}_{role}"},
-            }
-            for name in loaded
-        ],
-    }
+    own = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": {"$ref": f"#/$defs/{name}_{role}"},
+        }
+        for name in loaded
+    ]
+    dispatch = {"title": role, "type": "object", "properties": {"type": kind}, "required": ["type"]}
+    # not oneOf: a problem then is one of the plug-in that is named, not of all that there are
+    return dispatch | {"allOf": own} if own else dispatch
 
 
 def _used(whole: Schema) -> Schema:
