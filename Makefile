@@ -22,6 +22,9 @@ demo: $(VENV)/.demo  ## Move 20,000 real word vectors into an embedded PostgreSQ
 pinecone: $(VENV)/.dev  ## Move 5,000 of them from a Pinecone on this machine into PostgreSQL, and back
 	@$(BIN)/python examples/pinecone-to-pgvector/run.py
 
+weaviate: $(VENV)/.dev  ## Move texts from PostgreSQL into a Weaviate on this machine, for hybrid search
+	@$(BIN)/python examples/pgvector-to-weaviate/run.py
+
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/pytest
 
@@ -39,4 +42,4 @@ bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long
 soak: $(VENV)/.dev  ## Kill it a hundred times (long)
 	$(BIN)/pytest -m soak -s -o timeout=7200 tests/crash
 
-.PHONY: help demo pinecone test check bench soak
+.PHONY: help demo pinecone weaviate test check bench soak
