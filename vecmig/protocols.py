@@ -159,6 +159,12 @@ class Target(Source, Protocol):
         vecmig's that differs is replaced without a gap. Yields nothing where the store indexes as it goes.
         """
 
+    def mend(self, collection: str) -> Iterator[IndexProgress]:
+        """Make whole what a write that was broken off may have left: called before a run goes on where another died.
+
+        Yields nothing where an upsert is done as a whole or not at all, or where repeating it is enough.
+        """
+
     def switch(self, serving: str, build: str, kept: str) -> None:
         """Give the name `serving` to what is `build`, and `kept` to what served, in one step: a search never fails.
 
@@ -343,7 +349,7 @@ class Stage(Struct, frozen=True):
     """A part of a run begins: for those who watch."""
 
     migration: str
-    name: str  # create, load, reconcile, index, verify
+    name: str  # mend, create, load, reconcile, index, verify
     rows: int | None = None  # expected
     done: int = 0  # of them finished by an earlier run
 

@@ -1,6 +1,6 @@
 """The apply loop over the memory connector: crashes, resumes, errors, limits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace as with_changes
 from threading import Event
 from typing import Any
@@ -19,6 +19,7 @@ from vecmig.model.filter import parse
 from vecmig.model.plan import LoadRecords
 from vecmig.model.record import Digest
 from vecmig.model.settings import Limits
+from vecmig.protocols import IndexProgress
 from vecmig.testing.contract import COUNTS, KEYS, records
 
 
@@ -224,3 +225,22 @@ def test_partitions_are_those_of_the_plan_also_for_a_resume(world: World) -> Non
     assert store.state
     assert {each.partition for each in store.state.checkpoints} == set(five)
     assert world.target.count("kb") == COUNTS
+
+
+@pytest.mark.parametrize("dies_at", [0, 1])
+def test_a_target_is_mended_where_another_run_died_and_nowhere_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, dies_at: int
+) -> None:
+    mended: list[str] = []
+
+    def mend(connector: MemoryConnector, collection: str) -> Iterator[IndexProgress]:
+        mended.append(collection)
+        yield IndexProgress("", "mending", 1.0)
+
+    monkeypatch.setattr(MemoryConnector, "mend", mend)
+    plan, store = world.plan(), MemoryStore(dies_at=dies_at)
+    if dies_at:
+        with pytest.raises(Killed):
+            world.apply(plan, store)
+    world.apply(plan, store)
+    assert mended == ["kb"] * dies_at

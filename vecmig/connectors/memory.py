@@ -152,6 +152,9 @@ class MemoryConnector:
     def build_index(self, collection: Collection) -> Iterator[IndexProgress]:
         yield from ()
 
+    def mend(self, collection: str) -> Iterator[IndexProgress]:
+        yield from ()
+
     def drop(self, collection: str) -> None:
         actual = self.describe(collection)
         if actual and actual.mark is None:

@@ -234,6 +234,12 @@ class ConnectorContract:
         assert actual
         assert collection.agrees_with(actual)
 
+    def test_mending_changes_no_record(self, loaded: Target, collection: Collection) -> None:
+        list(loaded.mend(collection.name))
+        loaded.settle(collection.name, COUNTS, timeout_s=60)
+        assert loaded.count(collection.name) == COUNTS
+        assert digest_of(loaded.fetch(collection.name, KEYS)) == digest_of(records(KEYS))
+
     def test_drop_twice_is_once(self, loaded: Target, collection: Collection) -> None:
         for _ in range(2):
             loaded.drop(collection.name)

@@ -41,7 +41,7 @@ def write(store: Store, call: Call, asked: Any, answer: Any) -> None:
     for place in places.values():
         if isinstance(place, _Place):
             with place.collection.lock:
-                place.partition.put(place.objects.values(), call.lag or Lag())
+                place.partition.put(place.objects.values(), call.lag or Lag(), is_indexed=call.is_indexed)
     if call.applied_objects is not None:
         raise Dropped
 

@@ -28,6 +28,8 @@ class Call:
     """The ids whose write is acknowledged and not done."""
     applied_objects: int | None = None
     """How many objects of a write are stored before the connection breaks."""
+    is_indexed: bool = True
+    """Whether the vectors of a write are indexed."""
     is_oversize: bool = False
 
 

@@ -37,6 +37,7 @@ class Fault:
     lost: frozenset[str] = frozenset()
     lag: Lag | None = None
     inactive_tenant: str | None = None
+    is_unindexed: bool = False
     is_oversize: bool = False
     deletes_collection: bool = False
 
@@ -51,6 +52,11 @@ class Fault:
     def reset(cls, *, applied: bool = False, applied_objects: int | None = None) -> "Fault":
         """Break the connection without an answer: before the call is applied, after, or after so many objects."""
         return cls(is_reset=True, is_applied=applied or applied_objects is not None, applied_objects=applied_objects)
+
+    @classmethod
+    def broken_off(cls) -> "Fault":
+        """Break the connection when the objects of a batch are stored, and none is indexed."""
+        return cls(is_reset=True, is_applied=True, is_unindexed=True)
 
     @classmethod
     def slow(cls, seconds: float) -> "Fault":

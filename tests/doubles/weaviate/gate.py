@@ -102,6 +102,7 @@ class Gate:
         call.lost_ids |= fault.lost
         call.applied_objects = fault.applied_objects if fault.applied_objects is not None else call.applied_objects
         call.is_oversize |= fault.is_oversize
+        call.is_indexed &= not fault.is_unindexed
         if not fault.is_applied:
             _fail(fault)
 

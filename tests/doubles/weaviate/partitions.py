@@ -61,17 +61,22 @@ class Partition:
     objects: dict[bytes, Object] = field(default_factory=dict)
     dimensions: dict[str, int] = field(default_factory=dict)
     """Of each vector, from the first one stored."""
+    _unindexed: set[bytes] = field(default_factory=set)
     _queue: deque[_Queued] = field(default_factory=deque)
     _order: list[bytes] | None = None
     _matrices: dict[str, Matrix] = field(default_factory=dict)
 
-    def put(self, objects: Iterable[Object], lag: Lag) -> None:
-        """Store or replace these objects, whose vectors are indexed when the lag allows."""
+    def put(self, objects: Iterable[Object], lag: Lag, *, is_indexed: bool = True) -> None:
+        """Store or replace these objects, whose vectors are indexed when the lag allows, or not at all.
+
+        As on the server the index is left alone where a vector is as it was: one that is not in it stays out."""
         now_ms = time.time_ns() // 1_000_000
         ids, vectors = set(), 0
         for item in objects:
             before = self.objects.get(item.id)
             item.created_ms = item.updated_ms = now_ms  # also of an object that was there
+            if before is None or before.vectors != item.vectors:
+                (self._unindexed.discard if is_indexed else self._unindexed.add)(item.id)
             if before is None:
                 self._order = None
             else:
@@ -86,6 +91,7 @@ class Partition:
     def delete(self, ids: Collection[bytes]) -> None:
         for id in ids:
             self.objects.pop(id, None)
+        self._unindexed.difference_update(ids)
         self._order = None
         self._matrices.clear()
 
@@ -117,7 +123,9 @@ class Partition:
         if not hidden and name in self._matrices:
             return self._matrices[name]
         found = {
-            id: item.vectors[name] for id, item in self.objects.items() if name in item.vectors and id not in hidden
+            id: item.vectors[name]
+            for id, item in self.objects.items()
+            if name in item.vectors and id not in hidden and id not in self._unindexed
         }
         rows = np.frombuffer(b"".join(found.values()), "<f4").reshape(len(found), -1 if found else 0)
         made = Matrix(list(found), rows, np.linalg.norm(rows, axis=1))

@@ -111,6 +111,9 @@ class PgvectorConnector:
                 index.drop_index(worker, table, name, concurrently)
             worker.execute(index.analyze(table))
 
+    def mend(self, collection: str) -> Iterator[IndexProgress]:
+        yield from ()
+
     def drop(self, collection: str) -> None:
         self._writable.pop(collection, None)
         with self.sessions.writing(collection) as session:

@@ -111,6 +111,9 @@ class PineconeConnector:
         """Yield nothing: Pinecone indexes as it goes."""
         yield from ()
 
+    def mend(self, collection: str) -> Iterator[IndexProgress]:
+        yield from ()
+
     def drop(self, collection: str) -> None:
         self._forget(collection)
         found = self._find(collection)

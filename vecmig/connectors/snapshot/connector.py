@@ -122,6 +122,9 @@ class SnapshotConnector:
         self._finish(collection.name)
         yield from ()
 
+    def mend(self, collection: str) -> Iterator[IndexProgress]:
+        yield from ()
+
     def drop(self, collection: str) -> None:
         store = open_store(collection)
         manifest = manifests.load(store)

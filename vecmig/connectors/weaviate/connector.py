@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from vecmig.connectors.weaviate import collection as schemas
+from vecmig.connectors.weaviate import mend as mending
 from vecmig.connectors.weaviate import names, read, search, tenants, write
 from vecmig.connectors.weaviate import settle as queues
 from vecmig.connectors.weaviate.calls import Calls
@@ -110,6 +111,10 @@ class WeaviateConnector:
             schemas.change(opened.calls, opened.layout, declared)
             self._forget(collection.name)
         yield from ()
+
+    def mend(self, collection: str) -> Iterator[IndexProgress]:
+        if self._open(collection).layout.collection.mark is not None:  # of another's, not all may be read
+            yield from mending.mend(self._reading(collection), self._open(collection), self.count(collection))
 
     def drop(self, collection: str) -> None:
         self._forget(collection)

@@ -89,7 +89,7 @@ def read(
             stack.enter_context(tenants.awake(reading.calls, reading.layout, wanted))
         for number, each in enumerate(ranges[start.range :], start.range):
             begin = start.last if number == start.range else ""
-            for records in _pages(reading, each, begin, chosen):
+            for records in pages(reading, each, begin, chosen):
                 batch = batch_of(reading.layout, reading.encoding, [each.namespace] * len(records), records, chosen)
                 yield batch, Cursor(json.dumps(Place(number, records[-1].uuid)))
 
@@ -148,7 +148,7 @@ def _fetched(
         ]
 
 
-def _pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None]) -> Iterator[list[requests.Record]]:
+def pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None]) -> Iterator[list[requests.Record]]:
     rows = reading.page_rows
 
     def asked(after: str) -> "Future[list[requests.Record]]":

@@ -20,6 +20,7 @@ class Record(NamedTuple):
     uuid: str
     fields: Any
     vectors: dict[str | None, NDArray[np.float32]]
+    updated_s: int  # when it was last written, by the server's clock
 
 
 def search(layout: Layout, tenant: str | None, limit: int, **more: Any) -> Any:
@@ -39,7 +40,9 @@ def whole(layout: Layout, vectors: Iterable[str | None]) -> dict[str, Any]:
     """Return what asks for all properties and these vectors."""
     names = list(vectors)
     named = [name for name in names if name is not None]
-    metadata = search_get_pb2.MetadataRequest(uuid=True, vector=None in names, vectors=named)
+    metadata = search_get_pb2.MetadataRequest(
+        uuid=True, vector=None in names, vectors=named, last_update_time_unix=True
+    )
     return {"metadata": metadata, "properties": _properties(layout)}
 
 
@@ -93,4 +96,6 @@ def _record(result: Any) -> Record:
     }
     if metadata.vector_bytes:
         vectors[None] = np.frombuffer(metadata.vector_bytes, "<f4")
-    return Record(uuid_of(metadata), result.properties.non_ref_props.fields, vectors)
+    return Record(
+        uuid_of(metadata), result.properties.non_ref_props.fields, vectors, metadata.last_update_time_unix // 1000
+    )

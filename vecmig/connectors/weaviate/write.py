@@ -12,6 +12,7 @@ from vecmig.connectors.weaviate.metadata import Encoding
 from vecmig.connectors.weaviate.names import ID
 from vecmig.connectors.weaviate.proto import base_pb2, batch_delete_pb2, batch_pb2
 from vecmig.connectors.weaviate.requests import SINGLE
+from vecmig.connectors.weaviate.session import TIMEOUT_S
 from vecmig.connectors.weaviate.validate import problems
 from vecmig.errors import TransientError
 from vecmig.model.batch import Key, RecordBatch, Rejected
@@ -23,12 +24,16 @@ DELETED_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What writing to one collection needs. `known`: tenants that are there."""
+    """What writing to one collection needs. `known`: tenants that are there.
+
+    `unsure`: UUIDs of objects that may be stored, but not indexed: see `mend`.
+    """
 
     calls: Calls
     layout: Layout
     encoding: Encoding
     known: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +134,16 @@ def _chunks(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> It
 
 def _send(writing: Writing, chunk: _Chunk) -> dict[int, str]:
     """Store one chunk; return rows and reasons of what the server refuses. An object is stored, or named in the answer."""
+    ids = [each.uuid for each in chunk.objects]
+
+    def attempt() -> Any:
+        if not writing.unsure.isdisjoint(ids):
+            _put(writing, [_without_vectors(each) for each in chunk.objects])  # else an equal one is not indexed
+        writing.unsure.update(ids)
+        return _put(writing, chunk.objects)
+
     try:
-        answer = writing.calls.grpc("upsert", "BatchObjects", batch_pb2.BatchObjectsRequest(objects=chunk.objects))
+        answer = writing.calls.send("upsert", attempt)
     except (errors.TooLarge, errors.Refused):
         if len(chunk.rows) == 1:
             return {chunk.rows[0]: "it alone is more than Weaviate takes, or is refused by it"}
@@ -145,4 +158,19 @@ def _send(writing: Writing, chunk: _Chunk) -> dict[int, str]:
         if errors.is_transient(each.error):
             raise TransientError(f"weaviate upsert in {writing.layout.stored!r}: an object was not stored just now")
         refused[chunk.rows[each.index]] = errors.reason(each.error)
+    writing.unsure.difference_update(ids)
     return refused
+
+
+def _put(writing: Writing, objects: Sequence[Any]) -> Any:
+    session = writing.calls.session
+    request = batch_pb2.BatchObjectsRequest(objects=objects)
+    return session.stub.BatchObjects(request, timeout=TIMEOUT_S, metadata=session.metadata)
+
+
+def _without_vectors(whole: Any) -> Any:
+    bare = batch_pb2.BatchObject()
+    bare.CopyFrom(whole)
+    bare.ClearField("vectors")
+    bare.ClearField("vector_bytes")
+    return bare
