@@ -143,7 +143,7 @@ def _at_work(project: Project, plan: Plan, state: State) -> dict[str, Migration 
 
 def _with_small_pages(migration: Migration) -> Migration:
     options = migration.source.options
-    rows = min(getattr(options, "page_rows", EMBED_PAGE_ROWS), EMBED_PAGE_ROWS)
+    rows = min(getattr(options, "page_rows", None) or EMBED_PAGE_ROWS, EMBED_PAGE_ROWS)
     return changed(migration, source=changed(migration.source, options=replace(options, page_rows=rows)))  # type: ignore[type-var]
 
 
