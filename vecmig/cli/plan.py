@@ -21,15 +21,16 @@ CHANGES = 2
 @click.option("--out", metavar="FILE", help="Save the plan for `vecmig apply FILE`.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 where there are changes.")
 @click.option("--data", is_flag=True, help="Compare every record, and count what differs.")
+@click.option("--no-probe", is_flag=True, help="Embed no text to see whether the models are the same; needs no key.")
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 @global_options
-def plan(settings: Settings, out: str | None, detailed_exitcode: bool, data: bool, form: str) -> int:
+def plan(settings: Settings, out: str | None, detailed_exitcode: bool, data: bool, no_probe: bool, form: str) -> int:
     """Show what apply would do, and what it takes. Writes nothing to either side, and takes no lock."""
     from vecmig.workflow.plan import make_plan
 
     project = project_of(settings)
     state = store_of(project, "plan").load()
-    made = make_plan(project, state, settings.only, data=data)
+    made = make_plan(project, state, settings.only, data=data, probes=not no_probe)
     if out:
         write_plan(made, out)
     _print(made, "json" if settings.as_json else form, settings, out, project.protected)

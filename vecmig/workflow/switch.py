@@ -1,0 +1,244 @@
+"""cutover, rollback and drop: which of a target's collections serves. Each may be killed anywhere, and run again."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import cast
+
+import numpy as np
+from msgspec.structs import replace
+
+from vecmig.errors import CollectionNotFound, ConnectorError, GuardError, Problem, SpecError, VecmigError
+from vecmig.migration import Endpoint, Migration, Project, at_generation
+from vecmig.model.collection import Collection
+from vecmig.model.state import Lineup, State
+from vecmig.protocols import Search, StateStore, Target
+from vecmig.retry import retrying
+from vecmig.workflow.plan import chosen, now
+
+SMOKE_QUERIES = 5  # searches after a switch, with vectors of records that are there
+PATIENCE_S = 30.0  # a lock that is not had within seconds is asked for again, for so long
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What became of one target."""
+
+    target: str  # the spec's name for it
+    serving: str  # labels
+    before: str
+    searches: int  # that found what they must
+    instead: str = ""  # what the application has to change, where the store cannot switch
+    written_since: str = ""  # to what served until now
+    again: bool = False  # it was done before
+
+
+def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> Iterator[Switched]:
+    """Let what was built beside serve. Call it under the state's lock.
+
+    Raises GuardError unless the build is complete, verified, and not written since; whatever was changed is changed back
+    where a search fails then.
+    """
+    state = _state(store)
+    for endpoint, migrations in _targets(project, only):
+        lineup = state.lineup(endpoint.name)
+        if lineup.build is None:
+            continue
+        build, kept = at_generation(endpoint, lineup, lineup.build), _beside(endpoint, lineup.serving)
+        done = _is_gone(build) and not _is_gone(kept)
+        if not done:
+            _check(endpoint, build, migrations, state, lineup.build)
+        before = at_generation(endpoint, lineup, lineup.serving)
+        with closing(endpoint.open_target()) as connection:
+            renames = connection.capabilities.switches
+            if renames:
+                _switch(connection, endpoint.options.collection, build.options.collection, kept.options.collection)
+        after = replace(
+            lineup, serving=lineup.build, build=None, kept=lineup.serving, renames=renames, switched_at=now()
+        )
+        serving = at_generation(endpoint, after, after.serving)
+        try:
+            searches = _smoke(serving)
+        except VecmigError as error:
+            if renames:
+                with closing(endpoint.open_target()) as connection:
+                    _switch(connection, endpoint.options.collection, kept.options.collection, build.options.collection)
+            raise ConnectorError(
+                f"{serving.label} does not answer a search, so {before.label} serves again: {error}"
+            ) from error
+        after = replace(after, at_switch=_fingerprint(serving))
+        state = store.save(state.with_lineup(endpoint.name, after).with_event(f"cut over to {build.label}", now()))
+        instead = "" if renames else f"let the application read {serving.label} instead of {before.label}"
+        yield Switched(endpoint.name, serving.label, (kept if renames else before).label, searches, instead, again=done)
+
+
+def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> Iterator[Switched]:
+    """Let what served before the last `cutover` serve again. Call it under the state's lock.
+
+    Raises CollectionNotFound where it was dropped.
+    """
+    state = _state(store)
+    for endpoint, _ in _targets(project, only):
+        lineup = state.lineup(endpoint.name)
+        if lineup.kept is None:
+            continue
+        kept = at_generation(endpoint, lineup, lineup.kept)
+        aside = _beside(endpoint, lineup.serving)
+        done = lineup.renames and _is_gone(kept) and not _is_gone(aside)
+        if not done and _is_gone(kept):
+            raise CollectionNotFound(f"{endpoint.name}: {kept.label}, which served before, is not there any more")
+        serving = at_generation(endpoint, lineup, lineup.serving)
+        since = "" if done else _written_since(serving, lineup)
+        if lineup.renames:
+            with closing(endpoint.open_target()) as connection:
+                _switch(connection, endpoint.options.collection, kept.options.collection, aside.options.collection)
+        after = replace(lineup, serving=lineup.kept, build=lineup.serving, kept=None, switched_at=now(), at_switch=None)
+        searches = _smoke(at_generation(endpoint, after, after.serving))
+        event = f"rolled back to {kept.label}"
+        state = store.save(state.with_lineup(endpoint.name, after).with_event(event, now()))
+        instead = "" if lineup.renames else f"let the application read {kept.label} instead of {serving.label}"
+        back = at_generation(endpoint, after, after.serving).label
+        yield Switched(
+            endpoint.name, back, aside.label if lineup.renames else serving.label, searches, instead, since, done
+        )
+
+
+def superseded(project: Project, state: State | None) -> list[tuple[Endpoint, int, Endpoint]]:
+    """Return what neither serves nor is built: target, generation, and the collection."""
+    if state is None:
+        return []
+    return [
+        (endpoint, generation, at_generation(endpoint, lineup, generation))
+        for endpoint, _ in _targets(project, ())
+        for lineup in [state.lineup(endpoint.name)]
+        for generation in lineup.superseded
+    ]
+
+
+def drop(project: Project, store: StateStore, names: Sequence[str], allowed: bool) -> Iterator[str]:
+    """Remove superseded collections by name; yield the label of each. Call it under the state's lock.
+
+    Raises GuardError unless it is `allowed`, SpecError for a name that is none of them, CollectionConflict for one
+    without vecmig's mark.
+    """
+    state = _state(store)
+    known = {
+        each.options.collection: (endpoint, generation, each)
+        for endpoint, generation, each in superseded(project, state)
+    }
+    for name in names:
+        if name not in known:
+            there = ", ".join(known) or "nothing"
+            raise SpecError(Problem(f"{name!r} is nothing that may be dropped", hint=f"superseded is {there}"))
+    if not allowed:
+        raise GuardError(f"{', '.join(names)} would be destroyed: say --allow-destroy where that is meant")
+    for name in names:
+        endpoint, generation, each = known[name]
+        with closing(each.open_target()) as connection:
+            connection.drop(each.options.collection)
+        lineup = state.lineup(endpoint.name)
+        after = replace(
+            lineup,
+            kept=None if lineup.kept == generation else lineup.kept,
+            others=tuple(other for other in lineup.others if other != generation),
+        )
+        state = store.save(state.with_lineup(endpoint.name, after).with_event(f"dropped {each.label}", now()))
+        yield each.label
+
+
+def _state(store: StateStore) -> State:
+    state = store.load()
+    if state is None:
+        raise SpecError(Problem("nothing was applied yet, so there is nothing to switch", hint="vecmig apply"))
+    return state
+
+
+def _targets(project: Project, only: Sequence[str]) -> list[tuple[Endpoint, list[Migration]]]:
+    """Return the targets of the chosen migrations, each with all the migrations that fill it."""
+    names = dict.fromkeys(migration.target.name for migration in chosen(project, only))
+    filled = {name: [each for each in project.migrations if each.target.name == name] for name in names}
+    return [(each[0].target, each) for each in filled.values()]
+
+
+def _beside(endpoint: Endpoint, generation: int) -> Endpoint:
+    """Return the collection of this generation where it does not serve."""
+    return at_generation(endpoint, Lineup(serving=generation + 1), generation)
+
+
+def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration], state: State, generation: int) -> None:
+    """Raise GuardError unless the build is complete, verified, and has not been written since."""
+
+    def refuse(why: str, then: str) -> GuardError:
+        return GuardError(f"{build.label} does not serve yet: {why}. {then}; {endpoint.label} is as it was")
+
+    if state.plan is not None:
+        raise refuse("an apply was left unfinished", "Run `vecmig apply`")
+    if _is_gone(build):
+        raise refuse("it is not there", "Run `vecmig apply`")
+    fingerprint = _fingerprint(build)
+    for migration in migrations:
+        applied = state.applied.get(migration.name)
+        if applied is None or applied.generation != generation:
+            raise refuse(f"{migration.name} was not applied into it", "Run `vecmig apply`")
+        report = applied.report
+        if report is None or report.verdict != "passed":
+            verdict = f"its verification {report.verdict}" if report else "it was not verified"
+            raise refuse(f"{migration.name}: {verdict}", "Run `vecmig verify`, and mend what it tells")
+        if applied.target_fingerprint != fingerprint or report.started_at < applied.at:
+            raise refuse("it was written after it was verified", "Run `vecmig apply`, which verifies again")
+
+
+def _switch(connection: Target, serving: str, build: str, kept: str) -> None:
+    retrying(Flag(), PATIENCE_S)(connection.switch, serving, build, kept)
+
+
+def _is_gone(endpoint: Endpoint) -> bool:
+    with closing(endpoint.open_source()) as source:
+        return source.describe(endpoint.options.collection) is None
+
+
+def _fingerprint(endpoint: Endpoint) -> object:
+    with closing(endpoint.open_source()) as source:
+        return source.fingerprint(endpoint.options.collection)
+
+
+def _written_since(serving: Endpoint, lineup: Lineup) -> str:
+    """Return what can be told of writes to what served since the switch, which it alone holds."""
+    with closing(serving.open_source()) as source:
+        name = serving.options.collection
+        current, rows = source.fingerprint(name), sum(source.count(name).values())
+    if lineup.at_switch is None:
+        return "it is not known what was written to it since"
+    if current == lineup.at_switch:
+        return "" if current.strength == "exact" else f"no write since shows ({current.strength})"
+    return (
+        f"it was written since the switch of {lineup.switched_at} and holds {rows:,} records; those writes stay there"
+    )
+
+
+def _smoke(endpoint: Endpoint) -> int:
+    """Search with vectors of records that are there; return how many searches found something.
+
+    Raises ConnectorError where a collection with vectors gives nothing back.
+    """
+    name = endpoint.options.collection
+    with closing(endpoint.open_source()) as source:
+        collection = cast(Collection, source.describe(name))
+        dense = [vector.name for vector in collection.vectors if vector.kind != "sparse"]
+        done = 0
+        for part in source.partitions(name, 1):
+            with closing(source.read(part, None)) as pages:
+                batch = next((page for page, _ in pages), None)
+            if batch is None:
+                continue
+            for vector in dense:
+                rows, vectors = batch.present_vectors(vector)
+                namespaces = batch.strings("namespace")
+                for row, query in list(zip(rows.tolist(), vectors, strict=True))[:SMOKE_QUERIES]:
+                    asked = Search(np.asarray([query], np.float32), 1, vector, namespaces[row])
+                    if not source.search(name, asked)[0].keys:
+                        raise ConnectorError("a search with the vector of one of its own records finds nothing")
+                    done += 1
+            break
+    return done
