@@ -61,7 +61,7 @@ def run(place: Path, variables: Mapping[str, str]) -> str:
     done = subprocess.run(
         [sys.executable, "run.py"],
         cwd=place,
-        env=kept | {"PYTHONPATH": str(ROOT)} | variables,
+        env={**kept, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
         timeout=240,
