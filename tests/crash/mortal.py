@@ -21,7 +21,8 @@ POINTS = [
     for when in ("before", "after")
 ]
 PAGE_BYTES = 150 << 10  # of Pinecone: so that there are cursors to go on from
-REQUESTS = ["before request", "after request"]  # to Pinecone, of which an upsert takes several
+CHUNK_ROWS = 40  # of Weaviate
+REQUESTS = ["before request", "after request"]  # to Pinecone or Weaviate, of which an upsert takes several
 
 
 class Reaper:
@@ -71,6 +72,11 @@ def watch_targets(reaper: Reaper) -> None:
                     from vecmig.connectors.pinecone.vectors import VectorsApi
 
                     reaper.around(VectorsApi, "upsert", "request")
+                if endpoint.type == "weaviate":
+                    from vecmig.connectors.weaviate import write
+
+                    write.CHUNK_ROWS = CHUNK_ROWS
+                    reaper.around(write, "_put", "request")
         return target
 
     Endpoint.open_target = opened  # type: ignore[assignment, method-assign]

@@ -1,8 +1,12 @@
 """A migration that is killed, run again, and compared with its source."""
 
+import atexit
+import functools
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -23,7 +27,6 @@ from vecmig.protocols import ConnectorOptions, Source, Target
 from vecmig.spec.load import load
 from vecmig.storage.file import FileStateStore
 
-ROOT = Path(__file__).parents[2]  # where `tests` can be imported from
 KILLED = -9
 PATIENCE_S = 60.0
 RECORDS, PART = 3_000, 150  # parts of a snapshot: each is read, written and checkpointed on its own
@@ -34,6 +37,16 @@ POSTGRES = '{type: pgvector, dsn: "{{ env.CRASH_DSN }}", table: kb}'
 def pinecone(index: str) -> str:
     """Return an index as a spec has it."""
     return f'{{type: pinecone, api_key: "{{{{ env.CRASH_KEY }}}}", host: "{{{{ vars.pinecone }}}}", index: {index}}}'
+
+
+@functools.cache
+def code() -> Path:
+    """Return a copy of the code, as it is at the first call: a change of it in the midst of the tests is no crash."""
+    here, copy = Path(__file__).parents[2], Path(tempfile.mkdtemp(prefix="vm-code"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    for part in ("vecmig", "tests/crash"):
+        shutil.copytree(here / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +89,7 @@ execution: {{workers: 2}}
             return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=self.directory,
-                env=os.environ | self.secrets | {"PYTHONPATH": str(ROOT)},
+                env=os.environ | self.secrets | {"PYTHONPATH": str(code())},
                 stdout=subprocess.DEVNULL,
                 stderr=complaint,
             )
