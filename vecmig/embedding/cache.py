@@ -68,6 +68,7 @@ class Cache:
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if version > FORMAT:
                 raise StateError(f"{path} was written by a newer vecmig; use that one, or remove the file")
+            self._connection.execute("PRAGMA page_size = 32768")  # of a new file: five vectors of 6 kB fill one
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.executescript(_SCHEMA)
@@ -175,7 +176,7 @@ class Cache:
             tenth = max(1, self._connection.execute("SELECT count(*) FROM entries").fetchone()[0] // 10)
             removed = self._connection.execute(
                 "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE run NOT IN"
-                " (SELECT run FROM unfinished) ORDER BY used_at LIMIT ?)",
+                " (SELECT run FROM unfinished) ORDER BY used_at, rowid LIMIT ?)",
                 (tenth,),
             ).rowcount
             if not removed:

@@ -1,0 +1,152 @@
+"""What was paid for is kept, through kills and beside other processes, until it may go."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vecmig.embedding.cache import Cache, Spend, key_of
+from vecmig.errors import StateError
+
+
+def vectors(
+    count: int, dimensions: int = 8, start: int = 0
+) -> dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]]:
+    return {
+        key_of("model", "passage", f"text {n}"): np.random.default_rng(n).standard_normal(dimensions).astype(np.float32)
+        for n in range(start, start + count)
+    }
+
+
+def bought(cache: Cache, found: dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]], run: str = "r") -> None:
+    number = cache.reserve(run, "model", len(found), len(found) / 1000)
+    cache.keep(number, run, "model", found, len(found), len(found) / 1000)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    with closing(Cache(tmp_path / "cache" / "c.sqlite")) as opened:
+        yield opened
+
+
+def test_vectors_come_back_bit_for_bit(cache: Cache) -> None:
+    found = vectors(1203)
+    bought(cache, found)
+    back = cache.find([*found, b"another"])
+    assert back.keys() == found.keys()
+    assert all(back[key].tobytes() == vector.tobytes() for key, vector in found.items())
+
+
+def test_the_key_tells_model_kind_and_text_apart() -> None:
+    keys = {key_of(*parts) for parts in (("a", "b", "c"), ("ab", "", "c"), ("a", "bc", ""), ("a", "b", "c\0"))}
+    assert len(keys) == 4
+
+
+def test_the_ledger_sums_what_was_charged_and_what_is_under_way(cache: Cache) -> None:
+    bought(cache, vectors(10))
+    cache.reserve("r", "model", 5, 0.5)
+    refused = cache.reserve("r", "model", 100, 9.0)
+    cache.release(refused)
+    assert cache.spent("r") == Spend(2, 15, pytest.approx(0.51))
+    assert cache.spent("another") == Spend()
+
+
+def test_what_was_under_way_at_a_kill_counts_as_charged(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with closing(Cache(path)) as killed:
+        killed.begin("r")
+        killed.reserve("r", "model", 7, 0.7)
+    with closing(Cache(path)) as again:
+        again.begin("r")
+        assert again.spent("r") == Spend(1, 7, 0.7)
+        again.begin("r")
+        assert again.spent("r") == Spend(1, 7, 0.7), "counted once"
+
+
+def test_the_oldest_make_room_but_not_what_an_unfinished_migration_paid_for(tmp_path: Path) -> None:
+    with closing(Cache(tmp_path / "c.sqlite", max_bytes=800_000)) as cache:
+        cache.begin("unfinished")
+        bought(cache, vectors(40, 512), "unfinished")
+        for start in range(100, 800, 50):
+            bought(cache, vectors(50, 512, start), "done")
+        assert len(cache.find([*vectors(40)])) == 40
+        assert cache.size().bytes < 1_000_000
+        assert len(cache.find([*vectors(50, start=750)])) == 50, "the newest stay"
+        cache.finish("unfinished")
+        bought(cache, vectors(400, 512, 900), "done")
+        assert len(cache.find([*vectors(40)])) < 40
+
+
+def test_clear_leaves_what_an_unfinished_migration_paid_for(cache: Cache) -> None:
+    cache.begin("r")
+    bought(cache, vectors(3), "r")
+    bought(cache, vectors(4, start=10), "done")
+    assert cache.clear() == 4
+    assert (cache.size().entries, cache.size().kept, cache.unfinished()) == (3, 3, ["r"])
+    assert cache.clear(all_=True) == 3
+
+
+def test_several_threads_and_connections_write_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+
+    def work(number: int) -> None:
+        with closing(Cache(path)) as cache:
+            for n in range(10):
+                bought(cache, vectors(10, start=1000 * number + 10 * n), f"r{number}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with closing(Cache(path)) as cache:
+        assert cache.size().entries == 400
+        assert [cache.spent(f"r{n}").tokens for n in range(4)] == [100] * 4
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from contextlib import closing
+from tests.embedding.test_cache import bought, vectors
+from vecmig.embedding.cache import Cache
+with closing(Cache(Path(sys.argv[1]))) as cache:
+    n = 0
+    while True:
+        bought(cache, vectors(20, 256, n))
+        n += 20
+        print(n, flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    for attempt in range(3):
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            told = 0
+            for _ in range(5 + attempt):
+                told = int(process.stdout.readline())
+            os.kill(process.pid, signal.SIGKILL)
+        with closing(Cache(path)) as cache:
+            assert len(cache.find([*vectors(told, 256)])) == told
+
+
+def test_a_damaged_file_and_one_of_a_newer_version_are_named(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.sqlite"
+    damaged.write_bytes(b"no database at all, but long enough to be taken for one" * 100)
+    with pytest.raises(StateError, match=r"damaged\.sqlite cannot be used"):
+        Cache(damaged)
+    newer = tmp_path / "newer.sqlite"
+    with closing(sqlite3.connect(newer)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StateError, match="newer vecmig"):
+        Cache(newer)
