@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from threading import Lock
 from urllib.parse import urlsplit
 
 import openai
@@ -28,10 +29,12 @@ AT_ONCE = 4  # requests of one key: an answer takes about a second, and a full o
 class OpenAIEmbedder:
     """Made by `open_embedder`."""
 
-    def __init__(self, options: OpenAIOptions, model: str, dimensions: int | None, keys: Sequence[Key]) -> None:
+    def __init__(self, options: OpenAIOptions, model: str, dimensions: int | None) -> None:
         facts = facts_of(f"openai/{model}")
-        self._options, self._model, self._keys = options, model, keys
-        self._clients = [client_of(options, key) for key in keys]
+        self._options, self._model, self._key_count = options, model, max(1, len(options.api_keys))
+        # made for the first request: who only counts tokens needs no key
+        self._connected: tuple[tuple[Key, ...], list[openai.OpenAI]] | None = None
+        self._lock = Lock()
         self._dimensions = dimensions or facts.dimensions
         self._expected = self._dimensions  # where it is not known, the first answer tells
         # a model that is known not to shorten would refuse the parameter, though it is its own number
@@ -40,7 +43,7 @@ class OpenAIEmbedder:
         self._prefixes = prefixes_of(facts, options.passage_prefix, options.query_prefix)
         self._tokenizer = tokenizer(facts.tokenizer)
         self._lanes = lanes(
-            len(keys),
+            self._key_count,
             (options.requests_per_minute, facts.requests_per_minute if _is_own(options) else None),
             (options.tokens_per_minute, facts.tokens_per_minute if _is_own(options) else None),
         )
@@ -54,7 +57,7 @@ class OpenAIEmbedder:
             self._max_text_tokens,
             self._lanes.requests_per_minute,
             self._lanes.tokens_per_minute,
-            AT_ONCE * len(self._keys),
+            AT_ONCE * self._key_count,
         )
 
     @property
@@ -85,6 +88,7 @@ class OpenAIEmbedder:
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
         counted = sum(self.count_tokens(texts))
+        self._connect()  # before a lane is taken: a key that is not set is no request
         lane = self._lanes.take(counted)
         body, told = self._send(lane, [self._prefixes.of(kind) + text for text in texts], kind)
         answer = None
@@ -101,14 +105,23 @@ class OpenAIEmbedder:
 
     def close(self) -> None:
         self._lanes.close()
-        for client in self._clients:
+        for client in self._connected[1] if self._connected else ():
             client.close()
+
+    def _connect(self) -> tuple[tuple[Key, ...], list[openai.OpenAI]]:
+        """Return keys and clients. Raises SpecError that names a variable which is not set."""
+        with self._lock:
+            if self._connected is None:
+                keys = keys_of(self._options)
+                self._connected = keys, [client_of(self._options, key) for key in keys]
+            return self._connected
 
     def _send(self, lane: Lane, texts: list[str], kind: TextKind) -> tuple[bytes, tuple[float | None, float | None]]:
         """Return the answer's body, and the limits that it told."""
         words = self._options.input_type
+        keys, clients = self._connect()
         try:
-            response = self._clients[lane.number - 1].embeddings.with_raw_response.create(
+            response = clients[lane.number - 1].embeddings.with_raw_response.create(
                 input=texts,
                 model=self._model,
                 dimensions=self._asked or openai.omit,
@@ -117,7 +130,7 @@ class OpenAIEmbedder:
             )
         except openai.APIError as error:
             self._lanes.failed(lane, slow_down=asks_for_less(error), pause_s=pause_s(error))
-            raise translated(error, self._where, self._model, self._keys[lane.number - 1].name) from error
+            raise translated(error, self._where, self._model, keys[lane.number - 1].name) from error
         except UnicodeEncodeError as error:
             self._lanes.failed(lane)
             raise RefusedText(f"{self._where}: a text holds half a character, which is no Unicode") from error
@@ -125,10 +138,10 @@ class OpenAIEmbedder:
 
 
 def open_embedder(options: OpenAIOptions, model: str, dimensions: int | None) -> OpenAIEmbedder:
-    """Return an embedder. Raises UnsupportedError for dimensions that the model is known not to have, SpecError."""
+    """Return an embedder. Raises UnsupportedError for dimensions that the model is known not to have."""
     if dimensions is not None:
         _check_possible(model, dimensions, facts_of(f"openai/{model}"))
-    return OpenAIEmbedder(options, model, dimensions, keys_of(options))
+    return OpenAIEmbedder(options, model, dimensions)
 
 
 def _check_possible(model: str, dimensions: int, facts: ModelFacts) -> None:
