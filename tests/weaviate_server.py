@@ -212,6 +212,11 @@ class WeaviateProgram:
             self.process.wait()
         self.process = None
 
+    def discard(self) -> None:
+        """End it, and remove its data."""
+        self.stop()
+        shutil.rmtree(self.data, ignore_errors=True)
+
 
 def _container() -> Iterator[WeaviateServer]:
     with warnings.catch_warnings():

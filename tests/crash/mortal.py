@@ -1,5 +1,7 @@
 """`vecmig`, but it kills itself with SIGKILL at the n-th time that it passes a point: `mortal POINT N -- ARGUMENTS`.
 
+At time 0 it never comes to that.
+
 Nothing in the product knows of this: the points are laid around its functions here.
 """
 
@@ -21,7 +23,7 @@ POINTS = [
     for when in ("before", "after")
 ]
 PAGE_BYTES = 150 << 10  # of Pinecone: so that there are cursors to go on from
-CHUNK_ROWS = 40  # of Weaviate
+PAGE_ROWS = CHUNK_ROWS = 40  # of Weaviate
 REQUESTS = ["before request", "after request"]  # to Pinecone or Weaviate, of which an upsert takes several
 
 
@@ -83,7 +85,7 @@ def watch_targets(reaper: Reaper) -> None:
 
 
 def make_pages_small() -> None:
-    """Let Pinecone be read in small pages."""
+    """Let Pinecone and Weaviate be read in small pages."""
     open_source = Endpoint.open_source
 
     def opened(endpoint: Endpoint) -> Source:
@@ -91,6 +93,10 @@ def make_pages_small() -> None:
             from vecmig.connectors.pinecone import opening
 
             opening.PAGE_BYTES = PAGE_BYTES
+        if endpoint.type == "weaviate":
+            from vecmig.connectors.weaviate import read
+
+            read.PAGE_ROWS = PAGE_ROWS
         return open_source(endpoint)
 
     Endpoint.open_source = opened  # type: ignore[assignment, method-assign]

@@ -57,6 +57,8 @@ class Scenario:
     dsn: str
     ends: tuple[str, str] = (SNAPSHOT, POSTGRES)  # source and target, as a spec has them
     pinecone: str = ""  # the address of one, where an end is there
+    records: int = RECORDS
+    in_small_pages: bool = False  # so that a run that nothing kills from inside takes many requests, too
 
     def begin(self) -> None:
         """Write the spec and the source."""
@@ -73,7 +75,7 @@ migrations: [{{name: m, source: s, target: t, prune: true}}]
 execution: {{workers: 2}}
 """
         )
-        write_source(self.source, range(RECORDS))
+        write_source(self.source, range(self.records))
 
     def run(self, *command: str, timeout_s: float = 120, kill_after_s: float | None = None) -> int:
         """Run a module with arguments; return its exit code."""
@@ -98,6 +100,8 @@ execution: {{workers: 2}}
         return self.start_apply().wait(2 * PATIENCE_S)
 
     def start_apply(self) -> "subprocess.Popen[bytes]":
+        if self.in_small_pages:
+            return self.start("-m", "tests.crash.mortal", "before save", "0", "--", "apply", "--auto-approve")
         return self.start("-m", "vecmig", "apply", "--auto-approve")
 
     def apply_dying_after(self, seconds: float) -> bool:
@@ -118,7 +122,7 @@ execution: {{workers: 2}}
 
     def change_source(self) -> None:
         """Add 300 records, alter 300 and remove 240: a store that shows its counts only shows that."""
-        write_source(self.source, range(RECORDS, RECORDS + 300))
+        write_source(self.source, range(self.records, self.records + 300))
         write_source(self.source, range(240, 540), version=1)
         with closing(opened(self.source)) as store:
             store.delete(self.source.collection, [Key(f"ns{n % 3}", f"r{n}") for n in range(240)])
@@ -182,20 +186,24 @@ def opened(options: ConnectorOptions) -> Target:
 
 
 def write_source(options: ConnectorOptions, numbers: Sequence[int], dimensions: int = 8, version: int = 0) -> None:
-    """Write a record for each number; what it holds follows from number and version."""
+    """Write a record for each number, as `records` has them."""
     with closing(opened(options)) as store:
         store.create(Collection(options.collection, (VectorField("", dimensions, "cosine"),), mark="crash"))
         for start in range(0, len(numbers), PART):
-            part = numbers[start : start + PART]
-            vectors = np.stack([np.random.default_rng((n, version)).standard_normal(dimensions) for n in part])
-            columns = {
-                "id": pa.array([f"r{n}" for n in part], pa.string()),
-                "namespace": pa.array([f"ns{n % 3}" for n in part], pa.string()),
-                "metadata": pa.array([f'{{"n": {n}, "version": {version}}}' for n in part], pa.string()),
-                "vector:": vector_column(vectors.astype(np.float32)),
-            }
-            store.upsert(options.collection, RecordBatch(pa.RecordBatch.from_pydict(columns)))
+            store.upsert(options.collection, records(numbers[start : start + PART], dimensions, version))
         list(store.build_index(Collection(options.collection, (VectorField("", dimensions, "cosine"),), mark="crash")))
+
+
+def records(numbers: Sequence[int], dimensions: int = 8, version: int = 0) -> RecordBatch:
+    """Return a record for each number; what it holds follows from number and version."""
+    vectors = np.stack([np.random.default_rng((n, version)).standard_normal(dimensions) for n in numbers])
+    columns = {
+        "id": pa.array([f"r{n}" for n in numbers], pa.string()),
+        "namespace": pa.array([f"ns{n % 3}" for n in numbers], pa.string()),
+        "metadata": pa.array([f'{{"n": {n}, "version": {version}}}' for n in numbers], pa.string()),
+        "vector:": vector_column(vectors.astype(np.float32)),
+    }
+    return RecordBatch(pa.RecordBatch.from_pydict(columns))
 
 
 def whole_digest(source: Source, collection: str) -> Digest:
