@@ -53,6 +53,9 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def anchored(self, directory: str) -> "MemoryOptions":
         return self
 
+    def beside(self, generation: int) -> "MemoryOptions":
+        return replace(self, collection=f"{self.collection}__v{generation}")
+
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return replace(declared, vectors=tuple(replace(vector, index=None) for vector in declared.vectors))
 
@@ -79,7 +82,7 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
 class MemoryConnector:
     options: MemoryOptions
     database: dict[str, Stored]
-    capabilities = Capabilities(max_batch_bytes=1 << 20, searchable=False)
+    capabilities = Capabilities(max_batch_bytes=1 << 20, searchable=False, switches=True)
 
     def describe(self, collection: str) -> Collection | None:
         stored = self.database.get(collection)
@@ -154,6 +157,20 @@ class MemoryConnector:
 
     def mend(self, collection: str) -> Iterator[IndexProgress]:
         yield from ()
+
+    def switch(self, serving: str, build: str, kept: str) -> None:
+        new, old = self.database.get(build), self.database.get(serving)
+        if new is None:
+            if old is None or kept not in self.database:
+                raise CollectionNotFound(f"no collection {build!r} to switch to")
+            return  # done before
+        for each in (new, old):
+            if each is not None and each.collection.mark is None:
+                raise CollectionConflict(f"{each.collection.name!r} was not made by vecmig, so it is not switched")
+        if old is not None:
+            self.database[kept] = Stored(replace(old.collection, name=kept), old.records)
+        self.database[serving] = Stored(replace(new.collection, name=serving), new.records)
+        del self.database[build]
 
     def drop(self, collection: str) -> None:
         actual = self.describe(collection)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
-from vecmig.errors import CollectionConflict, CollectionNotFound
+from vecmig.errors import CollectionConflict, CollectionNotFound, UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, schema_of
 from vecmig.model.collection import Collection, Field, Metric, VectorField
 from vecmig.model.digest import digest_of
@@ -37,6 +37,12 @@ def records(keys: Sequence[Key], version: int = 0, vectors: Sequence[Sequence[fl
         metadata = {"lang": "en" if key.id < "c" else "de", "of": repr(key), "n": version, "share": 0.1, "tags": ["é"]}
         rows.append({"id": key.id, "namespace": key.namespace, "vector:": vector, "metadata": json.dumps(metadata)})
     return RecordBatch(pa.RecordBatch.from_pylist(rows, schema_of(COLLECTION.vectors)))
+
+
+def held(target: Target, name: str) -> tuple[Sequence[Key], set[int]]:
+    """Return the keys that a collection holds, and which versions of `records` they are."""
+    found = target.fetch(name, KEYS)
+    return found.keys, {json.loads(text)["n"] for text in found.strings("metadata")}
 
 
 class ConnectorContract:
@@ -250,3 +256,66 @@ class ConnectorContract:
         with pytest.raises(CollectionConflict):
             target.drop(collection.name)
         assert target.describe(collection.name) is not None
+
+    def test_what_is_beside_has_a_name_of_its_own_that_the_store_takes(
+        self, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        names = [options.collection, *(options.beside(n).collection for n in (1, 2, 12))]
+        assert len(set(names)) == 4
+        assert options.beside(2) == options.beside(2)
+
+    @pytest.fixture
+    def switched(self, loaded: Target, options: ConnectorOptions, collection: Collection) -> Target:
+        """A build beside, with other records, takes the place of what is loaded, which is kept."""
+        if not loaded.capabilities.switches:
+            pytest.skip("this store cannot switch")
+        build = replace(collection, name=options.beside(2).collection)
+        loaded.create(build)
+        self.store(loaded, build, records(KEYS[:2], version=1))
+        loaded.switch(collection.name, build.name, options.beside(1).collection)
+        return loaded
+
+    def test_after_a_switch_the_serving_name_gives_the_build_and_the_kept_one_what_served(
+        self, switched: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        kept, build = options.beside(1).collection, options.beside(2).collection
+        assert held(switched, collection.name) == (KEYS[:2], {1})
+        assert held(switched, kept) == (KEYS, {0})
+        assert switched.describe(build) is None
+        for name in (collection.name, kept):
+            actual = switched.describe(name)
+            assert actual
+            assert replace(collection, name=name).agrees_with(actual)
+        switched.switch(collection.name, build, kept)
+        assert held(switched, kept) == (KEYS, {0}), "twice is once"
+
+    def test_switching_back_restores_both(
+        self, switched: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        kept, build = options.beside(1).collection, options.beside(2).collection
+        switched.switch(collection.name, kept, build)
+        assert held(switched, collection.name) == (KEYS, {0})
+        assert held(switched, build) == (KEYS[:2], {1})
+        assert switched.describe(kept) is None
+
+    def test_where_nothing_serves_the_build_takes_the_name(
+        self, loaded: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        if not loaded.capabilities.switches:
+            pytest.skip("this store cannot switch")
+        free = options.beside(7).collection
+        loaded.switch(free, collection.name, options.beside(8).collection)
+        assert held(loaded, free) == (KEYS, {0})
+        assert loaded.describe(collection.name) is None
+
+    def test_a_switch_refuses_what_vecmig_did_not_make(
+        self, target: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        if not target.capabilities.switches:
+            pytest.skip("this store cannot switch")
+        build = replace(collection, name=options.beside(2).collection)
+        target.create(replace(collection, mark=None))
+        target.create(build)
+        with pytest.raises((CollectionConflict, UnsupportedError)):
+            target.switch(collection.name, build.name, options.beside(1).collection)
+        assert target.describe(build.name) is not None

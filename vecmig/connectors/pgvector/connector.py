@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vecmig.connectors.pgvector import ddl, index, partitions, read, write
+from vecmig.connectors.pgvector import ddl, index, partitions, read, switch, write
 from vecmig.connectors.pgvector import fingerprint as versions
 from vecmig.connectors.pgvector import search as nearest
 from vecmig.connectors.pgvector.columns import check_writable
@@ -37,7 +37,7 @@ class PgvectorConnector:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(MAX_BATCH_BYTES)
+        return Capabilities(MAX_BATCH_BYTES, switches=True)
 
     def describe(self, collection: str) -> Collection | None:
         with self.sessions.reading(collection) as session:
@@ -113,6 +113,11 @@ class PgvectorConnector:
 
     def mend(self, collection: str) -> Iterator[IndexProgress]:
         yield from ()
+
+    def switch(self, serving: str, build: str, kept: str) -> None:
+        self._writable.clear()
+        with self.sessions.writing(serving) as session:
+            switch.switch(session, self.options, serving, build, kept)
 
     def drop(self, collection: str) -> None:
         self._writable.pop(collection, None)

@@ -39,6 +39,22 @@ def parse_table(text: str) -> TableName:
     return TableName(parts[0] if len(parts) == 2 else None, parts[-1])
 
 
+def beside(table: str, generation: int) -> str:
+    """Return, as a spec writes it, the name of a table beside this one."""
+    known, tail = parse_table(table), f"__v{generation}"
+    name = known.name
+    if len((name + tail).encode()) > MAX_BYTES:
+        short = f"~{_digest(name)[:4]}{tail}"  # tables that begin alike would share a name
+        name = name.encode()[: MAX_BYTES - len(short)].decode(errors="ignore") + short
+    else:
+        name += tail
+    return ".".join(_quoted(part) for part in (known.schema, name) if part is not None)
+
+
+def _quoted(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"' if "." in part or part.startswith('"') else part
+
+
 def vector_column(vector: str) -> str:
     """Return vecmig's column for a vector: `embedding`, `embedding_title`."""
     return f"{EMBEDDING}_{vector}" if vector else EMBEDDING

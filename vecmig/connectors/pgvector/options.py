@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from vecmig.connectors.pgvector.footprint import footprint
 from vecmig.connectors.pgvector.limits import complete, refusals
+from vecmig.connectors.pgvector.names import beside
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
@@ -109,6 +110,9 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
         if path == self.dsn.expression or path.startswith(("~", "{{")):
             return self
         return replace(self, dsn=Secret(EMBEDDED + os.path.abspath(os.path.join(directory, path))))
+
+    def beside(self, generation: int) -> "PgvectorOptions":
+        return replace(self, table=beside(self.table, generation))
 
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return complete(declared, self.vector_type)

@@ -114,6 +114,12 @@ class PineconeConnector:
     def mend(self, collection: str) -> Iterator[IndexProgress]:
         yield from ()
 
+    def switch(self, serving: str, build: str, kept: str) -> None:
+        raise UnsupportedError(
+            f"Pinecone has no name that could be given to another index: let the application read {build!r} instead of"
+            f" {serving!r}"
+        )
+
     def drop(self, collection: str) -> None:
         self._forget(collection)
         found = self._find(collection)

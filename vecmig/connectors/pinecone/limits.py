@@ -14,6 +14,7 @@ from vecmig.model.collection import Collection, Metric, VectorField
 METRICS: dict[Metric, str] = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}
 MAX_DIMENSIONS = 20_000
 MAX_ID = 512  # characters, of ASCII
+MAX_INDEX = 45  # characters of an index's name
 MAX_NAMESPACE = 512
 MAX_METADATA_BYTES = 40_960  # 40 KB a record, as JSON
 MAX_NONZERO = 2_048  # of a sparse vector

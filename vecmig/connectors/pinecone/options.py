@@ -1,5 +1,6 @@
 """What the spec says of a Pinecone index. Imports no client: `validate` stays fast and works without one."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,7 +12,7 @@ from msgspec.structs import replace
 from vecmig.connectors.pinecone.costs import costs
 from vecmig.connectors.pinecone.fields import Kind, kind_of
 from vecmig.connectors.pinecone.footprint import footprint
-from vecmig.connectors.pinecone.limits import complete, refusals
+from vecmig.connectors.pinecone.limits import MAX_INDEX, complete, refusals
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
@@ -32,7 +33,7 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            max_length=45,
+            max_length=MAX_INDEX,
             pattern="^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
             description="Name of the index: lower-case letters, digits and hyphens.",
             examples=["support-kb"],
@@ -116,6 +117,9 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def anchored(self, directory: str) -> "PineconeOptions":
         return self
 
+    def beside(self, generation: int) -> "PineconeOptions":
+        return replace(self, index=_beside(self.index, generation))
+
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         held = complete(declared)
         if actual is not None:
@@ -160,3 +164,11 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
 def plain(namespace: str) -> str:
     """Return vecmig's name of a namespace: Pinecone's default one has two."""
     return "" if namespace == "__default__" else namespace
+
+
+def _beside(index: str, generation: int) -> str:
+    """Return the name of an index beside this one, within what Pinecone takes."""
+    tail = f"-v{generation}"
+    if len(index) + len(tail) > MAX_INDEX:
+        tail = f"-{hashlib.sha256(index.encode()).hexdigest()[:4]}{tail}"
+    return index[: MAX_INDEX - len(tail)].rstrip("-") + tail

@@ -12,7 +12,7 @@ from vecmig.connectors.snapshot import dataset, finish, foreign, native, parts
 from vecmig.connectors.snapshot import manifest as manifests
 from vecmig.connectors.snapshot.options import MIB, SnapshotOptions
 from vecmig.connectors.snapshot.store import TEMPORARY, Store, listed, matching, open_store, put, remove
-from vecmig.errors import CollectionConflict, CollectionNotFound
+from vecmig.errors import CollectionConflict, CollectionNotFound, UnsupportedError
 from vecmig.model.batch import RecordBatch, schema_of
 from vecmig.model.collection import Collection
 from vecmig.model.metadata import canonical
@@ -124,6 +124,11 @@ class SnapshotConnector:
 
     def mend(self, collection: str) -> Iterator[IndexProgress]:
         yield from ()
+
+    def switch(self, serving: str, build: str, kept: str) -> None:
+        raise UnsupportedError(
+            f"two directories cannot change their names in one step: let the application read {build} instead of {serving}"
+        )
 
     def drop(self, collection: str) -> None:
         store = open_store(collection)

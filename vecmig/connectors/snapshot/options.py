@@ -84,6 +84,9 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def anchored(self, directory: str) -> "SnapshotOptions":
         return self if self.remote else replace(self, path=os.path.join(directory, os.path.expanduser(self.path)))
 
+    def beside(self, generation: int) -> "SnapshotOptions":
+        return replace(self, path=f"{self.path.rstrip('/')}__v{generation}")
+
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return replace(declared, vectors=tuple(replace(vector, index=None) for vector in declared.vectors))
 

@@ -9,6 +9,7 @@ from vecmig.connectors.weaviate import collection as schemas
 from vecmig.connectors.weaviate import mend as mending
 from vecmig.connectors.weaviate import names, read, search, tenants, write
 from vecmig.connectors.weaviate import settle as queues
+from vecmig.connectors.weaviate import switch as switching
 from vecmig.connectors.weaviate.calls import Calls
 from vecmig.connectors.weaviate.errors import ERRORS, translated
 from vecmig.connectors.weaviate.metadata import encoding_of
@@ -43,7 +44,7 @@ class WeaviateConnector:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(MAX_BATCH_BYTES)
+        return Capabilities(MAX_BATCH_BYTES, switches=self.session.has_aliases)
 
     def describe(self, collection: str) -> Collection | None:
         self._forget(collection)
@@ -115,6 +116,18 @@ class WeaviateConnector:
     def mend(self, collection: str) -> Iterator[IndexProgress]:
         if self._open(collection).layout.collection.mark is not None:  # of another's, not all may be read
             yield from mending.mend(self._reading(collection), self._open(collection), self.count(collection))
+
+    def switch(self, serving: str, build: str, kept: str) -> None:
+        for name in (serving, build, kept):
+            self._forget(name)
+        found = [opened.layout if (opened := self._find(name)) else None for name in (serving, build, kept)]
+        calls = Calls(self.session, serving)
+        try:
+            switching.switch(calls, found[0], found[1], found[2], (serving, build, kept))
+        finally:
+            calls.close()
+            for name in (serving, build, kept):
+                self._forget(name)
 
     def drop(self, collection: str) -> None:
         self._forget(collection)

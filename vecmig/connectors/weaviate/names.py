@@ -14,6 +14,7 @@ ID, JSON = "vecmig_id", "vecmig_json"  # properties of vecmig's: the id that is 
 UNNAMED = "default"  # what Weaviate calls a vector without a name
 MAX_NAME = 230  # characters of a property or a vector
 MAX_TENANT = 64
+MAX_CLASS = 255
 CLASS = re.compile(r"[A-Z][_0-9A-Za-z]{0,254}")
 DIGEST = 9  # characters of `_` and a digest
 _RESERVED = ("id", "_id", "_additional", "vector", ID, JSON)
@@ -30,6 +31,15 @@ def class_name(name: str) -> str:
 def derived(name: str, mark: str | None) -> str:
     """Return the name of the collection behind the alias `name`: the same each time for one state."""
     return f"{class_name(name)}_{hashlib.sha256((mark or '').encode()).hexdigest()[: DIGEST - 1]}"
+
+
+def beside(name: str, generation: int) -> str:
+    """Return the name of a collection beside this one: short enough that one behind its alias has room, too."""
+    tail = f"__v{generation}"
+    if len(name) + len(tail) + DIGEST > MAX_CLASS:
+        tail = f"_{hashlib.sha256(name.encode()).hexdigest()[:4]}{tail}"
+        name = name[: MAX_CLASS - len(tail) - DIGEST]
+    return name + tail
 
 
 def properties(fields: Iterable[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from vecmig.connectors.weaviate import limits
 from vecmig.connectors.weaviate.footprint import footprint
-from vecmig.connectors.weaviate.names import class_name
+from vecmig.connectors.weaviate.names import beside, class_name
 from vecmig.connectors.weaviate.parameters import Hnsw, Inverted, Oidc, Quantizer
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
@@ -127,6 +127,9 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     def anchored(self, directory: str) -> "WeaviateOptions":
         return replace(self, collection=class_name(self.collection))
+
+    def beside(self, generation: int) -> "WeaviateOptions":
+        return replace(self, collection=beside(self.collection, generation))
 
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return limits.complete(self, declared, actual)
