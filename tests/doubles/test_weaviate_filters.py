@@ -64,13 +64,14 @@ OBJECTS: list[dict[str, Any]] = [
         "ranged": 2,
     },
     {},
-    {"word": "", "texts": [], "ints": []},
+    {"word": "", "field": "", "texts": [], "ints": []},
+    {"field": " ", "date": "1600-01-01T00:00:00Z", "texts": [""]},
 ]
 
 
 @pytest.fixture(scope="module")
 def films(weaviate_server: WeaviateServer) -> Iterator[Any]:
-    """Objects 1 to 4, of which the last two have hardly anything."""
+    """Objects 1 to 5, of which the last three have hardly anything."""
     with connected(weaviate_server) as client:
         client.collections.delete(NAME)
         films = client.collections.create(
@@ -111,7 +112,7 @@ def matches(films: Any, wanted: Any) -> list[int]:
         ("field", " quick ", [2]),
         ("field", "Quick", []),
         ("field", LONG, [1]),
-        ("field", "", []),
+        ("field", "", [4, 5]),
         ("field", "the", []),
         ("lower", "Quick", [1, 2]),
         ("lower", "brown", []),
@@ -128,6 +129,7 @@ def matches(films: Any, wanted: Any) -> list[int]:
         ("date", YEAR, [2]),
         ("uuid", uuid.UUID(int=5), [1]),
         ("texts", "b", [1, 2]),
+        ("texts", "", [5]),
         ("ints", 2, [1, 2]),
         ("ranged", 2, [2]),
     ],
@@ -139,14 +141,16 @@ def test_equality_is_of_tokens_and_of_any_in_a_list(films: Any, name: str, value
 @pytest.mark.parametrize(
     ("wanted", "numbers"),
     [
-        (by("field").not_equal("quick"), [1, 3, 4]),
-        (by("int").not_equal(1), [2, 3, 4]),
-        (by("texts").not_equal("a"), [2, 3, 4]),
+        (by("field").not_equal("quick"), [1, 3, 4, 5]),
+        (by("int").not_equal(1), [2, 3, 4, 5]),
+        (by("texts").not_equal("a"), [2, 3, 4, 5]),
         (by("ranged").not_equal(1), [2]),
         (by("int").less_than(2), [1]),
         (by("int").less_or_equal(2), [1, 2]),
         (by("number").greater_than(1.5), [2]),
         (by("number").greater_or_equal(2), [2]),
+        (by("field").less_than("a"), [1, 4, 5]),
+        (by("field").greater_than("Z"), [2]),
         (by("date").less_than(YEAR), [1]),
         (by("date").less_or_equal(YEAR), [1, 2]),
         (by("ints").less_than(2), [1]),
@@ -157,7 +161,7 @@ def test_equality_is_of_tokens_and_of_any_in_a_list(films: Any, name: str, value
         (by("word").like("qu?ck"), [1, 2]),
         (by("texts").contains_any(["a", "zz"]), [1]),
         (by("texts").contains_all(["a", "b"]), [1]),
-        (by("texts").contains_none(["a"]), [2, 3, 4]),
+        (by("texts").contains_none(["a"]), [2, 3, 4, 5]),
         (by("word").contains_all(["quick", "Brown"]), [1]),
         (by("int").contains_any([1, 2]), [1, 2]),
         (by("uuid").contains_any([numbered(5), numbered(6)]), [1, 2]),
@@ -165,11 +169,11 @@ def test_equality_is_of_tokens_and_of_any_in_a_list(films: Any, name: str, value
         (by("geo").within_geo_range(GeoCoordinate(latitude=1, longitude=1.001), 1000), [1]),
         (by("int").equal(1) & by("bool").equal(True), [1]),
         (by("int").equal(1) | by("int").equal(2), [1, 2]),
-        (Filter.not_(by("int").equal(1)), [2, 3, 4]),
+        (Filter.not_(by("int").equal(1)), [2, 3, 4, 5]),
         (Filter.by_id().equal(numbered(2)), [2]),
-        (Filter.by_id().not_equal(numbered(2)), [1, 3, 4]),
+        (Filter.by_id().not_equal(numbered(2)), [1, 3, 4, 5]),
         (Filter.by_id().contains_any([numbered(3), numbered(1), numbered(99)]), [1, 3]),
-        (Filter.by_creation_time().greater_than(YEAR), [1, 2, 3, 4]),
+        (Filter.by_creation_time().greater_than(YEAR), [1, 2, 3, 4, 5]),
         (Filter.by_update_time().less_than(YEAR), []),
     ],
 )
@@ -177,11 +181,19 @@ def test_an_operator_selects(films: Any, wanted: Any, numbers: list[int]) -> Non
     assert matches(films, wanted) == numbers
 
 
-@pytest.mark.parametrize("name", ["word", "texts", "ints"])
-def test_what_is_empty_is_null_to_a_filter_and_has_no_length(films: Any, name: str) -> None:
-    assert matches(films, by(name).is_none(True)) == [3, 4]
-    assert matches(films, by(name).is_none(False)) == [1, 2]
-    assert matches(films, by(name, length=True).equal(0)) == [3, 4]
+@pytest.mark.parametrize(
+    ("name", "present"), [("word", [1, 2]), ("field", [1, 2, 5]), ("texts", [1, 2, 5]), ("ints", [1, 2])]
+)
+def test_what_is_empty_is_null_to_a_filter_and_has_no_length(films: Any, name: str, present: list[int]) -> None:
+    absent = [number for number in range(1, 6) if number not in present]
+    assert matches(films, by(name).is_none(False)) == present
+    assert matches(films, by(name).is_none(True)) == absent
+    assert matches(films, by(name, length=True).equal(0)) == absent
+
+
+def test_a_time_before_1677_is_after_those_that_follow(films: Any) -> None:
+    assert matches(films, by("date").greater_than(YEAR)) == [5]
+    assert matches(films, by("date").equal(YEAR.replace(year=1600))) == [5]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +238,7 @@ def test_nulls_lengths_and_times_are_filtered_only_where_they_are_indexed(
 
 def test_what_matches_is_counted(films: Any) -> None:
     assert films.aggregate.over_all(total_count=True, filters=by("texts").equal("b")).total_count == 2
-    assert len(films) == 4
+    assert len(films) == 5
 
 
 def test_objects_are_fetched_by_their_ids(films: Any) -> None:

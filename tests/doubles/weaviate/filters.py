@@ -94,7 +94,7 @@ def _of_property(message: Any, collection: Collection, name: str) -> Test:
         case "geoCoordinates":
             return lambda item: any(geo.is_within(value, message.value_geo) for value in values(item))
         case "date":
-            return _compared(message, lambda item: [_nanoseconds(value) for value in values(item)], _nanoseconds)
+            return _compared(message, lambda item: [_indexed(value) for value in values(item)], _indexed)
         case "uuid":
             if message.operator == F.OPERATOR_LIKE:
                 raise Refused('operator "Like" cannot be used on uuid/uuid[] props')
@@ -132,9 +132,7 @@ def _of_text(message: Any, collection: Collection, tokenization: str, values: Va
         return lambda item: all(any(pattern.fullmatch(token) for token in found(item)) for pattern in wanted)
     ignored = tokens.stopwords(collection.schema, tokenization)
     needed = [{token for token in tokens.tokens(tokenization, text) if token not in ignored} for text in texts]
-    if tokenization == "field":
-        needed = [tokens_of_one or {""} for tokens_of_one in needed]
-    elif not all(needed):
+    if not all(needed):
         raise Refused("invalid search term, only stopwords provided")
     if message.operator in COMPARISONS:
         compare, operand = COMPARISONS[message.operator], min(needed[0])
@@ -200,6 +198,11 @@ def _nanoseconds(text: Any) -> int:
     if found is None:
         raise Refused(f'trying parse time as RFC3339 string: "{text}"')
     return found
+
+
+def _indexed(text: Any) -> int:
+    """A time as the index has it, in 64 bits: before 1677 and after 2262 it begins anew."""
+    return (_nanoseconds(text) + 2**63) % 2**64 - 2**63
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -50,7 +50,7 @@ _WORDS_AND_WILDCARDS = re.compile(r"[^\W_?*]*(?:[?*][^\W_?*]*)*")
 def tokens(tokenization: str, text: str) -> list[str]:
     match tokenization:
         case "field":
-            return [text.strip()] if text.strip() else []
+            return [text.strip()]  # of an empty text, too: a filter finds it
         case "whitespace":
             return text.split()
         case "lowercase":

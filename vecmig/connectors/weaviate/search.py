@@ -24,7 +24,8 @@ def search(reading: Reading, collection: str, search: Search) -> list[Hits]:
         parts = partitions(collection, {search.namespace: 1}, at_most=1)
         pages = (page for part in parts for page, _ in read(reading, part, None, [field.name]))
         return nearest(pages, field, search)
-    filters = message(reading.layout, search.filter) if search.filter is not None else None
+    version = reading.calls.session.version
+    filters = message(reading.layout, version, search.filter) if search.filter is not None else None
     with ExitStack() as stack:
         if reading.layout.has_tenants:
             tenant = names.tenant(search.namespace)
