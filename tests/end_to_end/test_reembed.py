@@ -65,7 +65,7 @@ def test_a_record_without_a_text_stops_the_run_or_is_put_aside(retired: Site, op
     retired.store(records, vectors_of(records))
     failed = retired.run("apply", "--auto-approve")
     assert failed.code == 1
-    assert "d500 cannot be moved: it has no text to embed" in failed.err
+    assert "'d500' cannot be moved: it has no text to embed" in failed.err
     retired.edit("target: t}", "target: t, on_bad_record: quarantine}")
     outcome = retired.apply()
     assert outcome["quarantined"] == 1
@@ -78,7 +78,7 @@ def test_a_text_that_the_provider_refuses_is_found_in_its_batch_and_put_aside(
     openai_double.poison.add("123,")
     failed = retired.run("apply", "--auto-approve")
     assert failed.code == 1
-    assert "d123 cannot be moved: openai/text-embedding-3-small refuses its text" in failed.err
+    assert "'d123' cannot be moved: openai/text-embedding-3-small refuses its text" in failed.err
     retired.edit("target: t}", "target: t, on_bad_record: quarantine}")
     assert retired.apply()["quarantined"] == 1
     assert retired.sql("select count(*) from kb") == [(199,)]
@@ -119,7 +119,7 @@ def test_what_left_the_cache_is_unknown_and_no_success(retired: Site, openai_dou
     verified = retired.run("verify", "--json")
     assert verified.code == 7, verified.err
     report = json.loads(verified.out)["reports"][0]
-    assert report["verdict"] == "undecided"
+    assert report["verdict"] == "unknown"
     assert report["records"]["unknown"] > 0
     assert report["records"]["mismatched"] == 0
     with psycopg.connect(retired.dsn, autocommit=True) as connection:

@@ -1,10 +1,9 @@
 """Batches with texts -> batches with vectors, in order; texts of several batches fill one request."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from vecmig.embedding.texts import Pieces, mean_of, pieces_of
 from vecmig.errors import RefusedText, VecmigError
 from vecmig.model.batch import RecordBatch, concat, text_column, vector_column
 from vecmig.model.plan import EmbedRule
-from vecmig.model.record import Rejected
+from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor
 from vecmig.protocols import Embedder
 
@@ -25,7 +24,7 @@ Vector = NDArray[np.float32]  # (d,)
 Pages = Iterable[tuple[Converted, Cursor]]
 Step = Callable[[Pages], Iterator[tuple[Converted, Cursor]]]  # texts of converted batches become vectors
 WINDOW_BYTES = 64 << 20  # of vectors that are asked for ahead: they wait in memory
-WAIT_S = 0.2  # after which a person's wish to stop is heard
+GONE = "its embedding is not in the cache"
 
 
 class NotCached(VecmigError):
@@ -40,16 +39,14 @@ class Model:
     cache: Cache
     buyer: Buyer | None
 
-    def ask(self, texts: Sequence[str]) -> "list[Vector | Future[Vector]]":
-        """Return a vector, or one that is to come, for each text. Raises NotCached."""
+    def ask(self, texts: Sequence[str]) -> "list[Vector | Future[Vector] | None]":
+        """Return a vector, or one that is to come, for each text; None where it is not there, and nothing is bought."""
         keys = [key_of(self.embedder.identity, "passage", text) for text in texts]
         if self.buyer is not None:
             answers: Mapping[bytes, Vector | Future[Vector]] = self.buyer.ask(dict(zip(keys, texts, strict=True)))
         else:
             answers = self.cache.find(keys)
-            if missing := len(set(keys) - answers.keys()):
-                raise NotCached(f"{missing:,} embeddings are not in the cache")
-        return [answers[key] for key in keys]
+        return [answers.get(key) for key in keys]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class _Column:
 
     rule: EmbedRule
     pieces: Sequence[Pieces | None]  # a record each
-    asked: "Sequence[Vector | Future[Vector]]"  # a piece each
+    asked: "Sequence[Vector | Future[Vector] | None]"  # a piece each
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +74,12 @@ class _Page:
 
 
 def embedded(
-    pages: Pages, rules: Sequence[EmbedRule], models: Mapping[str, Model], stop: Event
+    pages: Pages, rules: Sequence[EmbedRule], models: Mapping[str, Model], aside: Set[Key] = frozenset()
 ) -> Generator[tuple[Converted, Cursor], None, None]:
     """Yield each batch once all its vectors are there, in the order of `pages`.
 
     `models` by the name of the rule. A text that cannot be embedded makes its record one of the rejected. Raises what a
-    provider raised, NotCached where nothing is bought.
+    provider raised; where nothing is bought, NotCached for a record that was not put `aside` before.
     """
     window: deque[_Page] = deque()
     room = min((models[rule.name].buyer.room for rule in rules if models[rule.name].buyer), default=0)  # type: ignore[union-attr]
@@ -91,14 +88,14 @@ def embedded(
             _Page(converted, cursor, tuple(_asked(converted.batch, rule, models[rule.name]) for rule in rules))
         )
         while window and window[0].ready:
-            yield _finished(window.popleft(), stop)
+            yield _finished(window.popleft(), aside)
         while len(window) > 1 and (
             sum(len(page.converted.batch) for page in window) > room
             or sum(page.nbytes for page in window) > WINDOW_BYTES
         ):
-            yield _finished(window.popleft(), stop, models.values())
+            yield _finished(window.popleft(), aside, models.values())
     while window:
-        yield _finished(window.popleft(), stop, models.values())
+        yield _finished(window.popleft(), aside, models.values())
 
 
 def _asked(batch: RecordBatch, rule: EmbedRule, model: Model) -> _Column:
@@ -107,7 +104,7 @@ def _asked(batch: RecordBatch, rule: EmbedRule, model: Model) -> _Column:
     return _Column(rule, pieces, model.ask([text for each in pieces if each for text in each.texts]))
 
 
-def _finished(page: _Page, stop: Event, models: Iterable[Model] = ()) -> tuple[Converted, Cursor]:
+def _finished(page: _Page, aside: Set[Key], models: Iterable[Model] = ()) -> tuple[Converted, Cursor]:
     """Return the batch with its vectors; wait for them. What waits at `models` for a full request is sent first."""
     if not page.ready:
         for model in models:
@@ -124,6 +121,8 @@ def _finished(page: _Page, stop: Event, models: Iterable[Model] = ()) -> tuple[C
     if not reasons:
         return replace(page.converted, batch=done), page.cursor
     keys, rows = batch.keys, sorted(reasons)
+    if gone := [row for row in rows if reasons[row] == GONE and keys[row] not in aside]:
+        raise NotCached(f"{len(gone):,} embeddings are not in the cache")
     rejected = tuple(Rejected(keys[row], reasons[row]) for row in rows)
     origin = page.converted.origin
     assert origin is not None, "where texts are embedded, conversion keeps the source's records"
@@ -146,11 +145,14 @@ def _matrix(column: _Column) -> tuple[NDArray[np.float32], dict[int, str]]:
         vectors, refused = [], ""
         for _ in pieces.texts:
             try:
-                vectors.append(_vector(next(asked)))
+                if (each := next(asked)) is None:
+                    refused = GONE
+                else:
+                    vectors.append(_vector(each))
             except RefusedText as error:
-                refused = str(error)
+                refused = str(error).rstrip(".")
         if refused:
-            wrong[row] = f"{rule.model} refuses its text: {refused}"
+            wrong[row] = refused if refused == GONE else f"{rule.model} refuses its text: {refused}"
             continue
         vector = mean_of(vectors, pieces.weights)
         if len(vector) != rule.dimensions or not np.isfinite(vector).all():

@@ -8,7 +8,7 @@ from threading import Event
 
 import numpy as np
 
-from vecmig.catalogue.models import catalogue
+from vecmig.catalogue.models import catalogue, facts_of
 from vecmig.conversion.convert import convert
 from vecmig.conversion.text import rendered
 from vecmig.embedding.buyer import Buyer, Payer
@@ -24,7 +24,7 @@ from vecmig.model.metadata import loads
 from vecmig.model.observed import Probe, Texts
 from vecmig.model.plan import Conversion, Decision, EmbedRule, VectorRule
 from vecmig.model.state import Cursor
-from vecmig.planning.decide import PROBED, comparable, decide
+from vecmig.planning.decide import PROBED, comparable, decide, known_as
 from vecmig.planning.declare import asked_of, choices_of
 from vecmig.protocols import Embedder
 
@@ -95,8 +95,9 @@ def _probe(
         return None, "no sampled record has a vector and a text", None, None
     with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
         first = rendered(asked.text, loads(found.bytes_of("metadata")[0]))
-        makes = asked.dimensions or _dimensions(embedder, cache, str(first))
-        rule = EmbedRule(MADE, asked.model, makes, asked.text, None, asked.too_long)
+        known = facts_of(known_as(asked.model, asked.provider)).dimensions
+        makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model, str(first))
+        rule = EmbedRule(MADE, asked.model, makes, asked.text, too_long=asked.too_long)
         kept = (VectorRule(STORED, vector.name),) if vector else ()
         converted = convert(found, Conversion(vectors=kept, embed=(rule,)))
         assert asked.provider is not None
@@ -105,7 +106,7 @@ def _probe(
         with closing(Buyer(embedder, asked.model, cache, Payer(PROBES, price), Event())) as buyer:
             started = time.monotonic()
             model = Model(embedder, cache, buyer)
-            ((done, _),) = embedded([(converted, Cursor(""))], [rule], {MADE: model}, Event())
+            ((done, _),) = embedded([(converted, Cursor(""))], [rule], {MADE: model})
             took = time.monotonic() - started
         tokens = cache.spent(PROBES).tokens - spent
     speed = len(done.batch) / took if tokens else None  # from the cache it is no speed of the model
@@ -153,11 +154,15 @@ def _text(asked: Embedding, metadata: bytes) -> str | None:
         return None
 
 
-def _dimensions(embedder: Embedder, cache: Cache, text: str) -> int:
-    """Return how long the model's vectors are, by one text."""
+def _dimensions(embedder: Embedder, cache: Cache, model: str, text: str) -> int:
+    """Return how long the model's vectors are, by one text, which is paid for once."""
     key = key_of(embedder.identity, "passage", text)
-    known = cache.find([key])
-    return len(known[key]) if known else int(embedder.embed([text], "passage").vectors.shape[1])
+    if not (known := cache.find([key])):
+        number = cache.reserve(PROBES, model, 0, 0.0)
+        made = embedder.embed([text], "passage")
+        known = {key: made.vectors[0]}
+        cache.keep(number, PROBES, model, known, made.tokens, 0.0)
+    return len(known[key])
 
 
 def _cosines(batch: RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

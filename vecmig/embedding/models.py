@@ -1,6 +1,6 @@
 """The models of a migration, opened once for all its workers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -12,6 +12,7 @@ from vecmig.embedding.terms import price_of
 from vecmig.errors import UnsupportedError
 from vecmig.migration import Migration, Provider
 from vecmig.model.plan import EmbedRule
+from vecmig.model.record import Key
 from vecmig.protocols import Embedder
 
 
@@ -36,8 +37,13 @@ def open_embedder(provider: Provider | None, model: str, dimensions: int | None)
 
 
 @contextmanager
-def embedding_step(migration: Migration, rules: Sequence[EmbedRule], purse: Purse, stop: Event) -> Iterator[Step]:
-    """Yield what puts vectors in the place of texts, for all workers. Raises what `open_embedder` does."""
+def embedding_step(
+    migration: Migration, rules: Sequence[EmbedRule], purse: Purse, stop: Event, aside: Set[Key] = frozenset()
+) -> Iterator[Step]:
+    """Yield what puts vectors in the place of texts, for all workers. Raises what `open_embedder` does.
+
+    `aside`: records that the last apply could not move, whose embeddings need not be there.
+    """
     with ExitStack() as stack:
         opened: dict[tuple[str, int], Model] = {}
         for rule in rules:
@@ -53,4 +59,4 @@ def embedding_step(migration: Migration, rules: Sequence[EmbedRule], purse: Purs
                 opened[name] = Model(embedder, purse.cache, buyer)
         models = {rule.name: opened[rule.model, rule.dimensions] for rule in rules}
 
-        yield lambda pages: embedded(pages, rules, models, stop)
+        yield lambda pages: embedded(pages, rules, models, aside)

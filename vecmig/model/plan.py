@@ -54,6 +54,7 @@ class EmbedRule(Struct, frozen=True):
     model: str  # provider/model
     dimensions: int
     text: str  # template over the metadata of the source
+    before: str | None = None  # the source's vector that it replaces; None: there is none
     keep_text: str | None = None
     too_long: TooLong = "truncate"
     kind: VectorKind = "float32"

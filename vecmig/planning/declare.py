@@ -116,7 +116,14 @@ def conversion_of(
             assert asked.text is not None
             embed.append(
                 EmbedRule(
-                    vector.name, how.model, how.dimensions, asked.text, asked.keep_text, asked.too_long, vector.kind
+                    vector.name,
+                    how.model,
+                    how.dimensions,
+                    asked.text,
+                    choice.source if how.before else None,
+                    asked.keep_text,
+                    asked.too_long,
+                    vector.kind,
                 )
             )
         else:

@@ -14,7 +14,7 @@ from vecmig.migration import Migration
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.plan import Decision
 from vecmig.model.record import Key
-from vecmig.model.report import Breach, Report
+from vecmig.model.report import Breach, Report, Verdict
 from vecmig.model.state import Cursor
 from vecmig.planning.decide import SAME
 from vecmig.planning.declare import conversion_of, declare
@@ -55,7 +55,7 @@ def with_sample(
             mismatched_keys=(*records.mismatched_keys, *different),
             unknown=records.unknown + unknown,
         )
-    verdict = "failed" if different or report.verdict == "failed" else "undecided" if unknown else report.verdict
+    verdict: Verdict = "failed" if different or report.verdict == "failed" else "unknown" if unknown else report.verdict
     return replace(report, records=records, breaches=tuple(breaches), verdict=verdict)
 
 

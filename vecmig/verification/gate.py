@@ -45,16 +45,22 @@ def search_breaches(searched: Sequence[Searched], limits: Thresholds) -> list[Br
         if limit == 0:
             continue  # not asked for
         below = [
-            (mean, each.check) for each in searched if (mean := _mean(each.check, measure)) is not None and mean < limit
+            (mean, each.check)
+            for each in searched
+            if (mean := _mean(each.check, measure)) is not None and mean < limit and not _shown_only(each, measure)
         ]
         if below:
             mean, worst = min(below, key=lambda pair: pair[0])
             breaches.append(Breach(measure, limit, mean, f"{place(worst)}: {hint}"))
-        undecided = [each.check for each in searched if measure in each.unknown]
+        undecided = [each.check for each in searched if measure in each.unknown and not _shown_only(each, measure)]
         if undecided:
             how = f"{place(undecided[0])}: {undecided[0].note}. `thresholds: {{{measure}: 0}}` leaves it out"
             breaches.append(Breach(measure, limit, None, how))
     return breaches
+
+
+def _shown_only(each: Searched, measure: str) -> bool:
+    return measure == "overlap" and each.other_model
 
 
 def verdict_of(breaches: Sequence[Breach]) -> Verdict:

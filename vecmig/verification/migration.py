@@ -1,7 +1,7 @@
 """A migration held against its source as it is now, also where the reading itself is wrong."""
 
 from collections.abc import Collection as Some
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Set
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from dataclasses import replace as replace_purse
@@ -71,7 +71,7 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
         unmovable.update({each.key: each.reason for each in converted.rejected if each.key not in proof.excluded})
 
     throttle = Throttle(proof.read_records_per_s, stop)
-    with sides_of(migration, proof.workers, reject, stop, throttle, proof.decisions, purse) as sides:
+    with sides_of(migration, proof.workers, reject, stop, throttle, proof.decisions, purse, proof.excluded) as sides:
         with closing(migration.source.open_source()) as store:
             said = sum(store.count(sides.source.collection).values())
         unexpected = _unexpected(migration, sides.source, proof.excluded, by_target)
@@ -141,10 +141,11 @@ def sides_of(
     throttle: Throttle | None = None,
     decisions: Some[Decision] = (),
     purse: Purse | None = None,
+    aside: Set[Key] = frozenset(),
 ) -> Iterator[Sides]:
     """Yield both sides. `decisions`: how vectors came about at the last apply. `purse` None: vectors that are made of
 
-    texts are left out on both sides.
+    texts are left out on both sides. `aside`: what the last apply put aside.
     """
     name = migration.source.options.collection
     with closing(migration.source.open_source()) as connection:
@@ -156,7 +157,7 @@ def sides_of(
     declared = declare(migration, collection, None, decisions=decided)
     conversion = conversion_of(migration, collection, declared, decided)
     reads, rules = Reads(migration.limit), conversion.embed
-    embedding = embedding_step(migration, rules, purse, stop) if rules and purse is not None else nullcontext()
+    embedding = embedding_step(migration, rules, purse, stop, aside) if rules and purse is not None else nullcontext()
     with embedding as step:
         source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle, step)
         left_out = [] if step is not None else [rule.name for rule in rules]

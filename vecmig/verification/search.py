@@ -27,6 +27,9 @@ COMPARED_VALUES = 50  # records that show whether a conversion left a field as i
 class Searched:
     check: SearchCheck
     unknown: tuple[str, ...] = ()  # measures that this check ought to have given, but could not
+    other_model: bool = (
+        False  # each side was asked with a vector of its own model: the overlap is shown, and gates nothing
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def search_checks(setting: Setting, samples: Mapping[str, RecordBatch], filters:
             if field.kind == "sparse":
                 continue
             for namespace, records in sorted(samples.items()):
+                if f"vector:{field.name}" not in records.names:  # made of texts, and not in the cache any more
+                    records = target.fetch(setting.target.collection, records.keys)
                 rows, queries = records.present_vectors(field.name)
                 if len(rows):
                     asked = _Asked(field, namespace, records.take(rows), queries)
@@ -66,9 +71,22 @@ class _Asked:
     def search(self, k: int, vector: str, filter: Filter | None, exact: bool = False) -> Search:
         return Search(self.queries, k + 1, vector, self.namespace, filter, self.field.index, exact)
 
+    def of_source(self, raw: RecordBatch, vector: str) -> "_Asked":
+        """Return these queries with the vectors that the source itself holds. `raw`: the same records, as they are there.
+
+        A record whose vector the source lacks keeps none: then nothing is found near it.
+        """
+        row_of = {key: row for row, key in enumerate(raw.keys)}
+        rows, vectors = raw.present_vectors(vector)
+        held = dict(zip(rows.tolist(), vectors, strict=True))
+        kept = [n for n, key in enumerate(self.records.keys) if row_of.get(key) in held]
+        own = np.array([held[row_of[self.records.keys[n]]] for n in kept], np.float32).reshape(len(kept), -1)
+        return _Asked(self.field, self.namespace, self.records.take(kept), own)
+
 
 def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filter: Filter | None) -> Searched:
     keys, k = asked.records.keys, setting.top_k
+    other_model = any(rule.name == asked.field.name for rule in setting.conversion.embed)
     notes: list[str] = []
     unknown: list[str] = []
     try:
@@ -76,7 +94,7 @@ def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filt
     except UnsupportedError as error:
         text = describe(filter) if filter is not None else ""
         check = SearchCheck(asked.field.name, asked.namespace, text, 0, k, note=f"the target cannot search so: {error}")
-        return Searched(check, ("overlap", "recall"))
+        return Searched(check, ("overlap", "recall"), other_model)
     found = _cut(results, keys, (), k)
     before: list[list[tuple[Key, float]]] | None = None
     reason = _incomparable(setting, source, asked, filter)
@@ -130,18 +148,20 @@ def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filt
         recalls=tuple(recalls),
         note="; ".join(notes),
     )
-    return Searched(check, tuple(unknown))
+    return Searched(check, tuple(unknown), other_model)
 
 
 def _of_source(setting: Setting, source: Source, asked: _Asked, filter: Filter | None) -> list[list[tuple[Key, float]]]:
     where = setting.conversion.where  # the target holds no other records
     parts = tuple(each for each in (where, filter) if each is not None)
     more = min(len(setting.excluded), EXCLUDED_ASKED)
-    search = asked.search(
-        setting.top_k + more, _source_name(setting, asked), All(parts) if len(parts) > 1 else (*parts, None)[0]
-    )
-    hits = source.search(setting.source.collection, search)
-    return _cut(hits, asked.records.keys, setting.excluded, setting.top_k)
+    name, keys = _source_name(setting, asked), asked.records.keys
+    if any(rule.name == asked.field.name for rule in setting.conversion.embed):
+        asked = asked.of_source(source.fetch(setting.source.collection, keys), name)
+    search = asked.search(setting.top_k + more, name, All(parts) if len(parts) > 1 else (*parts, None)[0])
+    hits = source.search(setting.source.collection, search) if len(asked.records) else []
+    found = dict(zip(asked.records.keys, _cut(hits, asked.records.keys, setting.excluded, setting.top_k), strict=True))
+    return [found.get(key, []) for key in keys]
 
 
 def _cut(
@@ -153,6 +173,7 @@ def _cut(
 
 def _source_name(setting: Setting, asked: _Asked) -> str:
     rules = {rule.name: rule.source for rule in setting.conversion.vectors}
+    rules |= {rule.name: rule.before for rule in setting.conversion.embed if rule.before is not None}
     return rules.get(asked.field.name, asked.field.name)
 
 
@@ -163,6 +184,8 @@ def _incomparable(setting: Setting, source: Source, asked: _Asked, filter: Filte
         return f"the migration takes only {conversion.limit:,} records of the source"
     if conversion.namespace_from is not None:
         return "the source's namespaces are not the target's"
+    if any(rule.name == asked.field.name and rule.before is None for rule in setting.conversion.embed):
+        return "the source has no vectors"
     name = _source_name(setting, asked)
     fields = {column_of(each): each for each in schema.vectors} if schema else {}
     field = fields.get(f"vector:{name}")

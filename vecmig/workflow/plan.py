@@ -157,7 +157,9 @@ def _data(project: Project, planned: MigrationPlan, migration: Migration, applie
     names = [migration.name] if any(each.how == "reembed" for each in planned.decisions) else []
     with purses(project, "", names) as found:
         purse = changed(found[migration.name], run=None) if found else None
-        with sides_of(migration, workers, _ignore, Flag(), decisions=planned.decisions, purse=purse) as sides:
+        aside = frozenset(each.key for each in applied.rejected) if applied else frozenset()
+        decided = planned.decisions
+        with sides_of(migration, workers, _ignore, Flag(), decisions=decided, purse=purse, aside=aside) as sides:
             refused = [each.key for each in applied.rejected if each.by_target] if applied else ()
             written = applied.namespaces if applied else ()
             result = compare(sides.source, sides.target, excluded=refused, written=written)

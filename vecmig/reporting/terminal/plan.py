@@ -126,7 +126,8 @@ def _full(migration: MigrationPlan, several: bool, verbose: bool, colour: bool, 
         add("data", data_line(migration))
         return [*lines, *costs] if verbose else lines
     add("records", records_line(migration))
-    add("why", migration.why if verbose or reconciles(migration) or not creates(migration) else "")
+    says = verbose or reconciles(migration) or not creates(migration) or migration.beside
+    add("why", migration.why if says else "")
     add("data", data_line(migration))
     changes = [line for each in migration.changes for line in labelled("change", each, width, _INDENT)]
     lines += changes if verbose else cut(changes, MOST_CHANGES, "changes", _INDENT)

@@ -1,0 +1,177 @@
+"""What was built beside takes the place of what serves, and gives it back."""
+
+import json
+import threading
+
+import psycopg
+import pytest
+
+from tests.doubles.openai import Double
+from tests.end_to_end.conftest import Site
+from tests.end_to_end.reembed import NEW, OLD, documents, prepared, vectors_of
+from tests.openai_server import openai_double as openai_double
+
+COPIED = 'embedding: {model: openai/text-embedding-ada-002, text: "{{ title }}\\n\\n{{ text }}"}'
+RETIRED = 'embedding: {model: openai/text-embedding-3-small, dimensions: 64, text: "{{ title }}\\n\\n{{ text }}"}'
+
+
+@pytest.fixture
+def serving(site: Site, openai_double: Double, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A table `kb` that vecmig filled with the vectors of the old model, and a spec that retires it."""
+    prepared(site, openai_double, monkeypatch, count=120)
+    site.edit(RETIRED, COPIED)
+    site.apply()
+    site.edit(COPIED, RETIRED)
+    openai_double.ledger.charged.clear()
+    return site
+
+
+def dimensions(site: Site, table: str) -> int:
+    ((found,),) = site.sql(
+        "select atttypmod from pg_attribute where attrelid = %s::regclass and attname = 'embedding'", table
+    )
+    return int(found)
+
+
+def test_the_new_model_is_built_beside_cut_over_and_rolled_back(serving: Site) -> None:
+    plan = serving.run("plan")
+    assert "built beside pgvector kb, which serves until `cutover`" in " ".join(plan.out.split()), plan.out
+    serving.apply()
+    assert (dimensions(serving, "kb"), dimensions(serving, "kb__v2")) == (1536, 64)
+    again = serving.run("plan")
+    assert again.out.startswith("No changes."), again.out
+    assert "vecmig cutover" in serving.run("plan", "-v").out
+
+    cut = serving.run("cutover")
+    assert cut.code == 0, cut.err
+    assert "t serves pgvector kb, before pgvector kb__v1" in cut.out
+    assert (dimensions(serving, "kb"), dimensions(serving, "kb__v1")) == (64, 1536)
+    serving.settled()
+    assert serving.run("verify").code == 0
+    assert serving.run("cutover").out.startswith("No changes.")
+
+    back = serving.run("rollback")
+    assert back.code == 0, back.err
+    assert (dimensions(serving, "kb"), dimensions(serving, "kb__v2")) == (1536, 64)
+    assert serving.run("plan").out.startswith("No changes."), "the build is still there"
+    assert serving.run("cutover").code == 0
+    assert dimensions(serving, "kb") == 64
+
+
+def test_a_build_that_was_not_verified_or_written_since_does_not_serve(serving: Site) -> None:
+    serving.apply()
+    serving.sql("update kb__v2 set metadata = '{}' where id = 'd1'")
+    refused = serving.run("cutover")
+    assert refused.code == 6
+    assert "it was written after it was verified" in refused.err
+    assert serving.run("verify").code == 7
+    refused = serving.run("cutover")
+    assert refused.code == 6
+    assert "its verification failed" in refused.err
+    assert dimensions(serving, "kb") == 1536
+    serving.apply()
+    assert serving.run("cutover").code == 0
+
+
+def test_an_apply_that_was_left_unfinished_does_not_serve(serving: Site, openai_double: Double) -> None:
+    openai_double.poison.add("117,")
+    assert serving.run("apply", "--auto-approve").code == 1
+    refused = serving.run("cutover")
+    assert refused.code == 6
+    assert "an apply was left unfinished" in refused.err
+    openai_double.poison.clear()
+    serving.apply()
+    assert serving.run("cutover").code == 0
+    assert not openai_double.ledger.twice
+
+
+def test_rollback_says_what_was_written_since(serving: Site) -> None:
+    serving.apply()
+    assert serving.run("cutover").code == 0
+    serving.sql("insert into kb (id, namespace, embedding) select 'new', namespace, embedding from kb limit 1")
+    back = serving.run("rollback")
+    assert "it was written since the switch" in back.out
+    assert "121 records" in back.out
+
+
+def test_only_what_is_superseded_is_dropped_by_name_and_when_that_is_allowed(serving: Site) -> None:
+    serving.apply()
+    assert serving.run("drop").out == "Nothing is superseded.\n"
+    assert serving.run("drop", "kb", "--allow-destroy").code == 3
+    serving.run("cutover")
+    assert serving.run("drop").out.startswith("Superseded: kb__v1\n")
+    assert serving.run("drop", "kb__v1").code == 6
+    assert serving.sql("select count(*) from kb__v1") == [(120,)]
+    assert serving.run("drop", "kb__v1", "--allow-destroy").out == "Dropped pgvector kb__v1\n"
+    assert serving.sql("select to_regclass('kb__v1')") == [(None,)]
+    assert serving.run("rollback").out.startswith("No changes.")
+    assert serving.run("drop").out == "Nothing is superseded.\n"
+
+
+def test_a_view_on_what_serves_is_named_and_nothing_is_switched(serving: Site) -> None:
+    serving.apply()
+    serving.sql("create view seen as select id from kb")
+    refused = serving.run("cutover")
+    assert refused.code == 3
+    assert "view seen" in refused.err
+    assert dimensions(serving, "kb") == 1536
+    serving.sql("drop view seen")
+    assert serving.run("cutover").code == 0
+
+
+def test_an_index_setting_that_cannot_be_changed_in_place_is_built_beside(serving: Site) -> None:
+    serving.edit(RETIRED, COPIED)
+    serving.edit("verification:", "index: {metric: l2}\nverification:")
+    plan = serving.run("plan")
+    assert "metric cosine -> l2" in plan.out, plan.out + plan.err
+    serving.edit(
+        "search: {queries: {sample: 5}, top_k: 3}", "search: {queries: {sample: 5}, top_k: 3}, thresholds: {overlap: 0}"
+    )
+    serving.apply()
+    assert serving.run("cutover").code == 0
+    serving.settled()
+
+
+def test_the_source_goes_on_and_the_build_catches_up_before_the_switch(serving: Site, openai_double: Double) -> None:
+    serving.apply()
+    more = documents(openai_double, range(120, 130), model=OLD)
+    serving.store(more, vectors_of(more))
+    outcome = serving.apply()
+    assert outcome["migrations"][0]["written"] == 10 if "migrations" in outcome else outcome
+    assert serving.run("cutover").code == 0
+    assert serving.sql("select count(*) from kb") == [(130,)]
+    assert len(openai_double.ledger.charged) == 10
+
+
+def test_a_reader_of_the_serving_name_never_fails_through_cutover_and_rollback(serving: Site) -> None:
+    serving.apply()
+    stop, failed, searches = threading.Event(), [], []
+
+    def search() -> None:
+        with psycopg.connect(serving.dsn, autocommit=True, prepare_threshold=None) as connection:
+            while not stop.is_set():
+                try:
+                    query = "select id from kb order by embedding <=> (select embedding from kb limit 1) limit 3"
+                    searches.append(len(connection.execute(query).fetchall()))
+                except psycopg.Error as error:
+                    failed.append(error)
+
+    reader = threading.Thread(target=search)
+    reader.start()
+    for _ in range(3):
+        assert serving.run("cutover").code == 0
+        assert serving.run("rollback").code == 0
+    stop.set()
+    reader.join()
+    assert not failed
+    assert searches
+    assert set(searches) == {3}
+
+
+def test_the_state_as_json_tells_the_line_up(serving: Site) -> None:
+    serving.apply()
+    cut = json.loads(serving.run("cutover", "--json").out)
+    assert cut["switched"][0]["searches"] > 0
+    shown = json.loads(serving.run("status", "--json").out)
+    assert shown["lineups"]["t"]["serving"] == 2
+    assert NEW in json.dumps(shown["applied"]["m"]["decisions"])
