@@ -57,6 +57,29 @@ class SearchCheck(Struct, frozen=True):
     overlaps: tuple[float, ...] = ()  # a query each, for plots
     recalls: tuple[float, ...] = ()
     note: str = ""
+    reembedded: bool = False  # each side was asked with vectors of its own model: the overlap is shown, and gates nothing
+
+
+class Quality(Struct, frozen=True):
+    """How well one side ranks what is relevant to the labelled queries."""
+
+    ndcg: Interval  # at k
+    mrr: Interval  # mean reciprocal rank, within k
+    recall: Interval  # share of the relevant ids that are among the k
+    ndcgs: tuple[float, ...] = ()  # a query each, for plots
+    reciprocal_ranks: tuple[float, ...] = ()
+    recalls: tuple[float, ...] = ()
+
+
+class LabelledCheck(Struct, frozen=True):
+    """The user's own queries whose relevant ids are known, run with one vector."""
+
+    vector: str
+    queries: int
+    top_k: int
+    source: Quality | None = None  # None: not known, see note
+    target: Quality | None = None
+    note: str = ""
 
 
 class Breach(Struct, frozen=True):
@@ -81,6 +104,7 @@ class Report(Struct, frozen=True):
     count: CountCheck | None = None
     records: RecordsCheck | None = None
     search: tuple[SearchCheck, ...] = ()
+    labelled: tuple[LabelledCheck, ...] = ()
     breaches: tuple[Breach, ...] = ()
     notes: tuple[str, ...] = ()
     format_version: int = REPORT_FORMAT

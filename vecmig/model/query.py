@@ -1,0 +1,34 @@
+"""Queries of the user's own, as a file says them."""
+
+from msgspec import Struct
+
+from vecmig.model.filter import Filter
+
+Numbers = tuple[float, ...]
+
+
+class Query(Struct, frozen=True):
+    """Either `text` or `vectors` is given."""
+
+    line: int  # of the file, from 1
+    text: str | None = None
+    vectors: dict[str | None, Numbers] = {}  # by name in the target; None: of its only vector
+    filter: Filter | None = None  # of the target's fields
+    namespace: str | None = None  # of the target; None: its only one
+    relevant: dict[str, float] = {}  # id -> grade, 0 and up; empty: not labelled
+
+    @property
+    def labelled(self) -> bool:
+        return bool(self.relevant)
+
+
+class Golden(Struct, frozen=True):
+    """All queries of a file."""
+
+    file: str  # as errors name it
+    queries: tuple[Query, ...]
+
+    @property
+    def labelled(self) -> int:
+        """How many queries say what is relevant to them."""
+        return sum(query.labelled for query in self.queries)
