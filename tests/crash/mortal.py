@@ -75,10 +75,10 @@ def watch_targets(reaper: Reaper) -> None:
 
                     reaper.around(VectorsApi, "upsert", "request")
                 if endpoint.type == "weaviate":
-                    from vecmig.connectors.weaviate import write
+                    from vecmig.connectors.weaviate import send, write
 
                     write.CHUNK_ROWS = CHUNK_ROWS
-                    reaper.around(write, "_put", "request")
+                    reaper.around(send, "put", "request")
         return target
 
     Endpoint.open_target = opened  # type: ignore[assignment, method-assign]

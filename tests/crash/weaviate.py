@@ -48,7 +48,7 @@ def mortal_double() -> Iterator[Mortal]:
     from tests.doubles.weaviate import running
 
     with running() as double:
-        yield Mortal(WeaviateServer.of(double), double.stop, double.start)
+        yield Mortal(WeaviateServer.of(double), double.kill, double.start)
 
 
 @contextmanager

@@ -1,8 +1,11 @@
-"""A batch that is broken off may be stored and not indexed: a search gets worse in silence. On both servers."""
+"""A batch may be stored and not indexed, where it is broken off or the server killed: a search gets worse in silence.
+
+On both servers.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import grpc
@@ -11,6 +14,7 @@ import pytest
 from weaviate.classes.config import Configure
 from weaviate.proto.v1 import batch_pb2, weaviate_pb2_grpc
 
+from tests.crash.weaviate import MORTALS
 from tests.doubles.conftest import numbered
 from tests.doubles.weaviate import Fault, running
 from tests.weaviate_server import WeaviateServer, connected, real_weaviate
@@ -26,13 +30,13 @@ Send = Callable[[Sequence[Any]], None]
 
 
 @contextmanager
-def collection_of(server: WeaviateServer) -> Iterator[tuple[Any, Any]]:
+def collection_of(server: WeaviateServer, *, anew: bool = True) -> Iterator[tuple[Any, Any]]:
     """Give a collection, and the service without the client's own retries."""
     with connected(server) as client, grpc.insecure_channel(f"{server.grpc_host}:{server.grpc_port}") as channel:
-        client.collections.delete(NAME)
-        made = client.collections.create(NAME, vector_config=Configure.Vectors.self_provided())
-        yield made, weaviate_pb2_grpc.WeaviateStub(channel)  # type: ignore[no-untyped-call]
-        client.collections.delete(NAME)
+        if anew:
+            client.collections.delete(NAME)
+            client.collections.create(NAME, vector_config=Configure.Vectors.self_provided())
+        yield client.collections.use(NAME), weaviate_pb2_grpc.WeaviateStub(channel)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(params=["double", "real"])
@@ -75,3 +79,23 @@ def test_what_was_stored_and_not_indexed_stays_so_until_its_vector_changes(broke
     assert len(unfindable(made)) == len(VECTORS)
     send(stub, WHOLE)
     assert not unfindable(made)
+
+
+@pytest.mark.parametrize("kind", ["double", "real"])
+def test_a_killed_server_forgets_the_vectors_of_the_last_batch_that_it_acknowledged(kind: str) -> None:
+    with ExitStack() as stack:
+        weaviate = stack.enter_context(MORTALS[kind]())
+        with collection_of(weaviate.server) as (made, stub):
+            send(stub, WHOLE)
+        weaviate.kill()
+        weaviate.start()
+        with collection_of(weaviate.server, anew=False) as (made, stub):
+            assert len(made) == len(VECTORS)
+            assert unfindable(made)
+            send(stub, BARE)
+            send(stub, WHOLE)
+            send(stub, WHOLE[:1])
+        weaviate.kill()
+        weaviate.start()
+        with collection_of(weaviate.server, anew=False) as (made, _):
+            assert not unfindable(made), "another batch followed"

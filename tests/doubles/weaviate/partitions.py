@@ -62,6 +62,8 @@ class Partition:
     dimensions: dict[str, int] = field(default_factory=dict)
     """Of each vector, from the first one stored."""
     _unindexed: set[bytes] = field(default_factory=set)
+    _unlogged: set[bytes] = field(default_factory=set)
+    """Whose place in the index a killed server forgets: it logs that with the next batch only."""
     _queue: deque[_Queued] = field(default_factory=deque)
     _order: list[bytes] | None = None
     _matrices: dict[str, Matrix] = field(default_factory=dict)
@@ -71,12 +73,14 @@ class Partition:
 
         As on the server the index is left alone where a vector is as it was: one that is not in it stays out."""
         now_ms = time.time_ns() // 1_000_000
+        self._unlogged.clear()
         ids, vectors = set(), 0
         for item in objects:
             before = self.objects.get(item.id)
             item.created_ms = item.updated_ms = now_ms  # also of an object that was there
             if before is None or before.vectors != item.vectors:
                 (self._unindexed.discard if is_indexed else self._unindexed.add)(item.id)
+                self._unlogged.add(item.id)
             if before is None:
                 self._order = None
             else:
@@ -88,10 +92,17 @@ class Partition:
         if vectors and lag != Lag():
             self._queue.append(_Queued(ids, vectors, time.monotonic() + lag.seconds, lag.polls))
 
+    def die(self) -> None:
+        """Forget what a killed server forgets."""
+        self._unindexed |= self._unlogged
+        self._unlogged.clear()
+        self._matrices.clear()
+
     def delete(self, ids: Collection[bytes]) -> None:
         for id in ids:
             self.objects.pop(id, None)
         self._unindexed.difference_update(ids)
+        self._unlogged.clear()
         self._order = None
         self._matrices.clear()
 

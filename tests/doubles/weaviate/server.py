@@ -11,6 +11,7 @@ double.limits            the limits of the server, adjustable
 double.store             the collections and aliases; `lag` delays the indexing of what is written
 double.gate              the keys that are accepted
 double.stop, .start      the server is gone, and is back at the same address with its data
+double.kill              it is gone as if by SIGKILL: the vectors of each tenant's last batch are out of the index
 """
 
 from collections.abc import Iterator
@@ -59,6 +60,13 @@ class Double:
             for door in self._doors:
                 door.close()
             self._doors = None
+
+    def kill(self) -> None:
+        """Stop, and lose what a server loses that is killed."""
+        self.stop()
+        for collection in self.store.collections.values():
+            for partition in collection.partitions.values():
+                partition.die()
 
     def _answer(self, request: HttpRequest) -> HttpAnswer:
         return rest.answer(self.gate, self.url, request)

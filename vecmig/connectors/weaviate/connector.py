@@ -16,8 +16,8 @@ from vecmig.connectors.weaviate.metadata import encoding_of
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.connectors.weaviate.proto import aggregate_pb2
 from vecmig.connectors.weaviate.read import Reading
+from vecmig.connectors.weaviate.send import Writing
 from vecmig.connectors.weaviate.session import Session, connected
-from vecmig.connectors.weaviate.write import Writing
 from vecmig.errors import CollectionConflict, CollectionNotFound
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection

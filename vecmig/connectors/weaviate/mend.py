@@ -1,11 +1,7 @@
-"""What a broken-off write leaves behind: objects that are stored, but that no search finds.
+"""Indexing anew what a run that died may have left stored, but out of the index, where no search finds it: see `send`.
 
-Weaviate (1.38) stores the objects of a batch first, and indexes their vectors then. Where the caller goes away in
-between, or the server is killed, they stay out of the index, also when they are sent again: the server leaves the index
-alone where a stored vector has not changed. So what may be in that state is sent without vectors first, and then whole.
-
-When a run has died, nobody knows which objects those are. But no request lives longer than its time limit, so that they
-are among those of the last half minute before Weaviate was written no more.
+Which objects those are, nobody knows then. But no request lives longer than its time limit, so that they are among those
+of the last half minute before Weaviate was written no more.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +10,9 @@ from contextlib import ExitStack
 from vecmig.connectors.weaviate import names, tenants
 from vecmig.connectors.weaviate.decode import batch_of
 from vecmig.connectors.weaviate.read import LAST, Range, Reading, pages
+from vecmig.connectors.weaviate.send import Writing
 from vecmig.connectors.weaviate.session import TIMEOUT_S
-from vecmig.connectors.weaviate.write import Writing, upsert
+from vecmig.connectors.weaviate.write import upsert
 from vecmig.protocols import Counts, IndexProgress
 
 REACH_S = int(TIMEOUT_S) + 10  # nodes of a cluster have clocks of their own

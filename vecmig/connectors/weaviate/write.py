@@ -1,18 +1,13 @@
 """Writing: chunks by bytes, several at once; each object is acknowledged, or refused with a reason."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
-from vecmig.connectors.weaviate import errors, names, requests, tenants
-from vecmig.connectors.weaviate.calls import Calls, all_of
+from vecmig.connectors.weaviate import names, requests, tenants
 from vecmig.connectors.weaviate.ids import stored
-from vecmig.connectors.weaviate.layout import Layout
-from vecmig.connectors.weaviate.metadata import Encoding
 from vecmig.connectors.weaviate.names import ID
 from vecmig.connectors.weaviate.proto import base_pb2, batch_delete_pb2, batch_pb2
 from vecmig.connectors.weaviate.requests import SINGLE
-from vecmig.connectors.weaviate.session import TIMEOUT_S
+from vecmig.connectors.weaviate.send import Chunk, Writing, send
 from vecmig.connectors.weaviate.validate import problems
 from vecmig.errors import TransientError
 from vecmig.model.batch import Key, RecordBatch, Rejected
@@ -20,26 +15,6 @@ from vecmig.model.batch import Key, RecordBatch, Rejected
 CHUNK_BYTES, CHUNK_ROWS = 4 << 20, 500
 OBJECT_BYTES = 256  # around each object in a request
 DELETED_AT_ONCE = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """What writing to one collection needs. `known`: tenants that are there.
-
-    `unsure`: UUIDs of objects that may be stored, but not indexed: see `mend`.
-    """
-
-    calls: Calls
-    layout: Layout
-    encoding: Encoding
-    known: set[str] = field(default_factory=set)
-    unsure: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunk:
-    rows: list[int]
-    objects: list[Any]
 
 
 def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
@@ -53,9 +28,7 @@ def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
             there = tenants.statuses(writing.calls, writing.layout)
             tenants.make(writing.calls, writing.layout, wanted - there.keys())
             writing.known.update(wanted)
-    results = all_of([writing.calls.start(_send, writing, chunk) for chunk in _chunks(writing, batch, reasons)])
-    for refused in results:
-        reasons |= refused
+    reasons |= send(writing, _chunks(writing, batch, reasons))
     keys = batch.keys
     return [Rejected(keys[row], reason) for row, reason in sorted(reasons.items())]
 
@@ -84,7 +57,7 @@ def delete(writing: Writing, keys: Sequence[Key]) -> None:
                 )
 
 
-def _chunks(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> Iterator[_Chunk]:
+def _chunks(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> Iterator[Chunk]:
     """Yield the objects in chunks; note in `reasons` what does not fit."""
     layout = writing.layout
     columns = {}
@@ -93,7 +66,7 @@ def _chunks(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> It
             rows, matrix = batch.present_vectors(vector.name)
             columns[name] = ({row: n for n, row in enumerate(rows.tolist())}, matrix)
     texts, namespaces, ids = batch.bytes_of("metadata"), batch.strings("namespace"), batch.strings("id")
-    chunk, size = _Chunk([], []), 0
+    chunk, size = Chunk([], []), 0
     for row in range(len(batch)):
         if row in reasons:
             continue
@@ -124,53 +97,9 @@ def _chunks(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> It
                 made.vectors.append(base_pb2.Vectors(name=name, vector_bytes=raw, type=SINGLE))
         if chunk.rows and (size + more > CHUNK_BYTES or len(chunk.rows) == CHUNK_ROWS):
             yield chunk
-            chunk, size = _Chunk([], []), 0
+            chunk, size = Chunk([], []), 0
         chunk.rows.append(row)
         chunk.objects.append(made)
         size += more
     if chunk.rows:
         yield chunk
-
-
-def _send(writing: Writing, chunk: _Chunk) -> dict[int, str]:
-    """Store one chunk; return rows and reasons of what the server refuses. An object is stored, or named in the answer."""
-    ids = [each.uuid for each in chunk.objects]
-
-    def attempt() -> Any:
-        if not writing.unsure.isdisjoint(ids):
-            _put(writing, [_without_vectors(each) for each in chunk.objects])  # else an equal one is not indexed
-        writing.unsure.update(ids)
-        return _put(writing, chunk.objects)
-
-    try:
-        answer = writing.calls.send("upsert", attempt)
-    except (errors.TooLarge, errors.Refused):
-        if len(chunk.rows) == 1:
-            return {chunk.rows[0]: "it alone is more than Weaviate takes, or is refused by it"}
-        half = len(chunk.rows) // 2
-        return _send(writing, _Chunk(chunk.rows[:half], chunk.objects[:half])) | _send(
-            writing, _Chunk(chunk.rows[half:], chunk.objects[half:])
-        )
-    refused = {}
-    for each in answer.errors:
-        if errors.is_read_only(each.error):
-            raise errors.read_only(f"weaviate upsert in {writing.layout.stored!r}")
-        if errors.is_transient(each.error):
-            raise TransientError(f"weaviate upsert in {writing.layout.stored!r}: an object was not stored just now")
-        refused[chunk.rows[each.index]] = errors.reason(each.error)
-    writing.unsure.difference_update(ids)
-    return refused
-
-
-def _put(writing: Writing, objects: Sequence[Any]) -> Any:
-    session = writing.calls.session
-    request = batch_pb2.BatchObjectsRequest(objects=objects)
-    return session.stub.BatchObjects(request, timeout=TIMEOUT_S, metadata=session.metadata)
-
-
-def _without_vectors(whole: Any) -> Any:
-    bare = batch_pb2.BatchObject()
-    bare.CopyFrom(whole)
-    bare.ClearField("vectors")
-    bare.ClearField("vector_bytes")
-    return bare
