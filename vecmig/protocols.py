@@ -322,7 +322,7 @@ class EmbedderOptions(Protocol):
 
 
 class Executor(Protocol):
-    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked]:
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked | Spent]:
         """Go on from the state's checkpoints; yield Progress after each acknowledged batch."""
 
 
@@ -361,4 +361,12 @@ class Looked(Struct, frozen=True):
     rows: int
 
 
-Event = Stage | Progress | Looked | IndexProgress
+class Spent(Struct, frozen=True):
+    """What a migration has paid for embeddings, over all its runs: for those who watch."""
+
+    migration: str
+    tokens: int
+    usd: float | None  # None: the price is not known
+
+
+Event = Stage | Progress | Looked | IndexProgress | Spent

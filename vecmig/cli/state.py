@@ -1,11 +1,15 @@
 """status, and state: list, show, unlock, forget."""
 
+from contextlib import closing
+
 import click
 
 from vecmig.cli.project import project_of, store_of
 from vecmig.cli.settings import Settings, global_options, width
 from vecmig.errors import Problem, SpecError
+from vecmig.migration import Project
 from vecmig.reporting.json import state_json, states_json
+from vecmig.reporting.quantities import quantity, size
 from vecmig.reporting.terminal.state import state_text, states_text, status_text
 from vecmig.storage.file import states_in
 
@@ -23,6 +27,19 @@ def status(settings: Settings) -> None:
     holder = store.holder()
     running = str(holder) if holder else ""
     click.echo(status_text(project.name, project.environment, state, running, settings.colour, width()), nl=False)
+    if held := _cache(project):
+        click.echo(f"Embeddings  {held}")
+
+
+def _cache(project: Project) -> str:
+    """Return how much the cache of embeddings holds; "" where there is none."""
+    from vecmig.workflow.embeddings import cache_path, open_cache
+
+    if not cache_path(project).exists():
+        return ""
+    with closing(open_cache(project)) as cache:
+        found = cache.size()
+    return f"{quantity(found.entries, 'embedding')}, {size(found.bytes)} in the cache (`vecmig cache show`)"
 
 
 @click.group()

@@ -11,16 +11,17 @@ from threading import Event, Lock, Thread
 
 from vecmig.embedding.embed import Step
 from vecmig.embedding.models import Purse, embedding_step
+from vecmig.embedding.terms import price_of
 from vecmig.errors import GuardError, TransientError
 from vecmig.execution.copy import Tools, check_stop, copy
 from vecmig.execution.quarantine import Quarantine
 from vecmig.execution.reconcile import reconcile
 from vecmig.migration import Migration
-from vecmig.model.plan import LoadRecords, ReconcileRecords
+from vecmig.model.plan import EmbedRule, LoadRecords, ReconcileRecords
 from vecmig.model.record import Key, Rejected
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
-from vecmig.protocols import Looked, Stage
+from vecmig.protocols import Looked, Spent, Stage
 from vecmig.retry import Throttle
 
 WRITES_AT_ONCE = 2  # of one worker: one alone leaves the store idle while it commits, and vecmig while it stores
@@ -37,15 +38,30 @@ class LocalExecutor:
     stop: Event = field(default_factory=Event)  # set: end after the batches at hand
     purses: Mapping[str, Purse] = field(default_factory=dict)  # of migrations that embed texts
 
-    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked]:
+    def run(self, action: LoadRecords | ReconcileRecords, state: State) -> Iterator[Stage | Progress | Looked | Spent]:
         """Yield after each acknowledged batch. Raises Stopped once all workers have ended after `stop`."""
         migration = self.migrations[action.migration]
         rules = action.conversion.embed
         stop = Event()  # ends this action's workers, at the user's wish or after an error
         embedding = embedding_step(migration, rules, self.purses[migration.name], stop) if rules else nullcontext()
         with _passed_on(self.stop, to=stop), embedding as step:
-            yield from self._run(migration, action, state, stop, step)
+            before: Spent | None = None
+            for event in self._run(migration, action, state, stop, step):
+                yield event
+                if rules and (spent := self._spent(migration, rules)) != before:
+                    yield spent
+                    before = spent
         check_stop(self.stop)
+
+    def _spent(self, migration: Migration, rules: Sequence[EmbedRule]) -> Spent:
+        purse = self.purses[migration.name]
+        spent = purse.cache.spent(purse.run or "")
+        prices = [
+            price_of(provider, rule.model.partition("/")[2])
+            for rule in rules
+            if (provider := migration.provider_of(rule.model))
+        ]
+        return Spent(migration.name, spent.tokens, None if None in prices else spent.usd)
 
     def _run(
         self,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from vecmig.model.plan import BuildIndex, CreateCollection, Plan
 from vecmig.model.report import Report, Verdict
 from vecmig.model.state import Progress, State
-from vecmig.protocols import Stage
+from vecmig.protocols import Spent, Stage
 
 OUTCOME_FORMAT = 1
 
@@ -26,9 +26,12 @@ class Outcome(Struct, frozen=True):
     quarantined: int
     indexed: int
     seconds: float = 0.0  # of this run
+    tokens: int = 0  # embedded, over all runs of its migrations
+    usd: float | None = 0.0  # paid for that; None: a price is not known
     resumed: bool = False
     quarantine_files: tuple[str, ...] = ()
     reports: tuple[Report, ...] = ()
+    spent: dict[str, Spent] = {}  # by migration
     format_version: int = OUTCOME_FORMAT
 
     def after(self, event: object) -> "Outcome":
@@ -45,6 +48,15 @@ class Outcome(Struct, frozen=True):
                     written=self.written + event.rows,
                     deleted=self.deleted + event.deleted,
                     quarantined=self.quarantined + len(event.rejected),
+                )
+            case Spent():
+                spent = {**self.spent, event.migration: event}
+                usd = [each.usd for each in spent.values()]
+                return replace(
+                    self,
+                    spent=spent,
+                    tokens=sum(each.tokens for each in spent.values()),
+                    usd=None if None in usd else sum(each for each in usd if each is not None),
                 )
             case Report():
                 return replace(self, reports=(*self.reports, event))

@@ -9,10 +9,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO, TypeVar
 
+from vecmig.model.plan import Bounds
 from vecmig.model.state import Progress
-from vecmig.protocols import IndexProgress, Looked, Stage
+from vecmig.protocols import IndexProgress, Looked, Spent, Stage
 from vecmig.reporting.escape import visible
-from vecmig.reporting.quantities import duration, number, quantity, rate
+from vecmig.reporting.quantities import duration, number, quantity, rate, usd
 
 EVERY_S = 30.0
 WINDOW_S = 30.0  # the speed shown is that of the last half minute
@@ -29,13 +30,17 @@ class Tracker:
         self.done = stage.done  # records read for it, in earlier runs, too
         self.rejected = 0
         self.deleted = 0
+        self.spent: Spent | None = None
         self.index = ""  # its phase, in the store's own words
         self.fraction: float | None = None
         self._clock = clock
         self._begun = clock()
         self._samples = deque([(self._begun, self.done)])
 
-    def take(self, event: Progress | Looked | IndexProgress) -> None:
+    def take(self, event: Progress | Looked | IndexProgress | Spent) -> None:
+        if isinstance(event, Spent):
+            self.spent = event
+            return
         if isinstance(event, IndexProgress):
             self.index = visible(f"{event.index}: {event.phase}" if event.index else event.phase)
             self.fraction = event.fraction
@@ -83,6 +88,8 @@ class Tracker:
             parts.append(f"{number(self.rejected)} rejected")
         if self.deleted:
             parts.append(f"{number(self.deleted)} deleted")
+        if self.spent is not None:
+            parts.append(_spend(self.spent))
         return ", ".join(parts) or duration(self.seconds)
 
     def result(self) -> str:
@@ -98,6 +105,8 @@ class Tracker:
             parts.append(f"{number(self.rejected)} rejected")
         if self.deleted:
             parts.append(f"{number(self.deleted)} deleted")
+        if self.spent is not None:
+            parts.append(_spend(self.spent))
         return ", ".join(parts)
 
     def _moved(self) -> Iterator[str]:
@@ -111,6 +120,11 @@ class Tracker:
             yield rate(speed)
             if expected and self.done < expected:
                 yield f"{duration((expected - self.done) / speed)} left"
+
+
+def _spend(spent: Spent) -> str:
+    price = "" if spent.usd is None else f", {usd(Bounds(spent.usd, spent.usd))}"
+    return f"{quantity(spent.tokens, 'token')}{price} spent"
 
 
 def watch(
@@ -150,7 +164,7 @@ def _shown(events: Iterator[T], show: Show, clock: Clock) -> Iterator[T]:
                     show(tracker, "done")
                 tracker = Tracker(event, clock)
                 show(tracker, "begun")
-            elif tracker and isinstance(event, Progress | Looked | IndexProgress):
+            elif tracker and isinstance(event, Progress | Looked | IndexProgress | Spent):
                 tracker.take(event)
                 show(tracker, "moved")
             yield event

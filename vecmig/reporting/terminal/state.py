@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from vecmig.model.plan import LoadRecords, ReconcileRecords
-from vecmig.model.state import Applied, State
+from vecmig.model.plan import Bounds, LoadRecords, ReconcileRecords
+from vecmig.model.state import Applied, Lineup, State
 from vecmig.reporting.escape import visible
 from vecmig.reporting.outcome import Outcome, verdict_of
-from vecmig.reporting.quantities import duration, number, quantity, rate
+from vecmig.reporting.quantities import duration, number, quantity, rate, usd
 from vecmig.reporting.states import ListedState, standing
 from vecmig.reporting.summary import total
 from vecmig.reporting.terminal.ink import Colour, document, headline, ink, labelled, wrapped
@@ -32,6 +32,9 @@ def outcome_text(outcome: Outcome, next_command: str = "", colour: bool = False,
     if outcome.resumed:
         lines += labelled("Resumed", "an earlier run of this plan; what it had done is counted", width)
     lines += labelled("Took", duration(outcome.seconds), width)
+    if outcome.tokens:
+        price = "price unknown" if outcome.usd is None else usd(Bounds(outcome.usd, outcome.usd))
+        lines += labelled("Embedded", f"{quantity(outcome.tokens, 'token')}, {price}, over all runs", width)
     if outcome.quarantined:
         where = ", ".join(outcome.quarantine_files)
         lines += labelled(
@@ -58,6 +61,8 @@ def status_text(
         return document(lines)
     if state.plan is not None:
         lines += ["", *_unfinished(state, width)]
+    for target, lineup in sorted(state.lineups.items()):
+        lines += labelled("Line-up", _lineup(target, lineup), width)
     if state.applied:
         lines.append("")
     for migration, applied in sorted(state.applied.items()):
@@ -96,6 +101,16 @@ def states_text(found: Sequence[ListedState], width: int = 100) -> str:
                 f"{name:<32}  {visible(f'serial {number(each.state.serial)} · {standing(each.state, False)}')}"
             )
     return document(lines)
+
+
+def _lineup(target: str, lineup: Lineup) -> str:
+    """Return which of a target's collections serves, and what may be done with the others."""
+    parts = [f"{target}: generation {number(lineup.serving)} serves"]
+    if lineup.build is not None:
+        parts.append(f"{number(lineup.build)} is built beside (`vecmig cutover`)")
+    if lineup.kept is not None:
+        parts.append(f"{number(lineup.kept)} served before (`vecmig rollback`, `vecmig drop`)")
+    return ", ".join(parts)
 
 
 def _unfinished(state: State, width: int) -> list[str]:
