@@ -1,6 +1,7 @@
 """Through Weaviate and back: whatever the records are, the digest stays."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,11 @@ records = st.lists(
 )
 
 
-def snapshot(directory: Path, rows: list[Row], vectors: tuple[VectorField, ...]) -> tuple[SnapshotOptions, Digest]:
+def snapshot(directory: Path, rows: Sequence[Row], vectors: Sequence[VectorField]) -> tuple[SnapshotOptions, Digest]:
     """Write the records to a snapshot; return it with their digest."""
     there, expected = SnapshotOptions(str(directory / "there")), Digest()
     with closing(there.open()) as opened:
-        opened.create(Collection(there.collection, vectors, mark="vecmig:test"))
+        opened.create(Collection(there.collection, tuple(vectors), mark="vecmig:test"))
         if rows:
             batch = batch_of(rows, vectors)
             expected = digest_of(batch)
