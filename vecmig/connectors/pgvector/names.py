@@ -41,18 +41,33 @@ def parse_table(text: str) -> TableName:
 
 def beside(table: str, generation: int) -> str:
     """Return, as a spec writes it, the name of a table beside this one."""
-    known, tail = parse_table(table), f"__v{generation}"
-    name = known.name
-    if len((name + tail).encode()) > MAX_BYTES:
-        short = f"~{_digest(name)[:4]}{tail}"  # tables that begin alike would share a name
-        name = name.encode()[: MAX_BYTES - len(short)].decode(errors="ignore") + short
-    else:
-        name += tail
+    known = parse_table(table)
+    name = shortened(known.name, f"__v{generation}")
     return ".".join(_quoted(part) for part in (known.schema, name) if part is not None)
 
 
+def renamed(part: str, old: str, new: str) -> str:
+    """Return the name of an index or constraint that is named after a table, once that is called `new`.
+
+    What is not named after it keeps its name.
+    """
+    if not part.startswith(f"{old}_"):
+        return part
+    return shortened(new, part.removeprefix(old))
+
+
+def shortened(name: str, tail: str) -> str:
+    """Return both as one name; where that is too long, with a digest in it: names that begin alike would be one."""
+    if len((name + tail).encode()) <= MAX_BYTES:
+        return name + tail
+    tail = f"~{_digest(name)[:4]}{tail}"
+    if len(tail.encode()) > MAX_BYTES:
+        tail = f"~{_digest(name + tail)}"
+    return name.encode()[: MAX_BYTES - len(tail.encode())].decode(errors="ignore") + tail
+
+
 def _quoted(part: str) -> str:
-    return '"' + part.replace('"', '""') + '"' if "." in part or part.startswith('"') else part
+    return '"' + part.replace('"', '""') + '"' if set('."') & set(part) else part
 
 
 def vector_column(vector: str) -> str:
@@ -72,12 +87,7 @@ def search_column(field: str) -> str:
 
 def index_name(table: str, definition: str) -> str:
     """Return the name of the index of vecmig's that `definition` describes: the same each time, at most 63 bytes."""
-    tail = f"_{_readable(definition)}_vm{_digest(definition)}"
-    room = MAX_BYTES - len(tail)
-    if len(table.encode()) <= room:
-        return table + tail
-    short = f"~{_digest(table)[:4]}"  # tables that begin alike would share a name
-    return table.encode()[: room - len(short)].decode(errors="ignore") + short + tail
+    return shortened(table, f"_{_readable(definition)}_vm{_digest(definition)}")
 
 
 def is_own_index(name: str, definition: str) -> bool:
