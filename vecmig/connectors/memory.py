@@ -164,6 +164,8 @@ class MemoryConnector:
             if old is None or kept not in self.database:
                 raise CollectionNotFound(f"no collection {build!r} to switch to")
             return  # done before
+        if kept in self.database:
+            raise CollectionConflict(f"{kept!r} is there, so what serves cannot get that name: drop it first")
         for each in (new, old):
             if each is not None and each.collection.mark is None:
                 raise CollectionConflict(f"{each.collection.name!r} was not made by vecmig, so it is not switched")

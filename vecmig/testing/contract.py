@@ -2,8 +2,12 @@
 
 import json
 import pickle
+import re
 import zlib
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +20,7 @@ from vecmig.model.collection import Collection, Field, Metric, VectorField
 from vecmig.model.digest import digest_of
 from vecmig.model.filter import parse
 from vecmig.model.metadata import canonical
-from vecmig.protocols import ConnectorOptions, Counts, Search, Target
+from vecmig.protocols import ConnectorOptions, Counts, Search, Source, Target
 
 COLLECTION = Collection(
     "vecmig_contract",
@@ -45,7 +49,81 @@ def held(target: Target, name: str) -> tuple[Sequence[Key], set[int]]:
     return found.keys, {json.loads(text)["n"] for text in found.strings("metadata")}
 
 
-class ConnectorContract:
+class SourceContract:
+    """For a connector that only reads: give the fixtures, and pages of two records.
+
+    `source`, connected; `collection`, which holds the records of `keys`, in pages enough to put cursors to work; `empty`,
+    a source where there is no such collection.
+    """
+
+    @pytest.fixture
+    def keys(self) -> list[Key]:
+        return KEYS
+
+    def read(self, source: Source, collection: Collection, at_most: int) -> list[RecordBatch]:
+        parts = source.partitions(collection.name, at_most)
+        return [batch for part in parts for batch, _ in source.read(part, after=None)]
+
+    def test_options_survive_pickling(self, options: ConnectorOptions) -> None:
+        assert pickle.loads(pickle.dumps(options)) == options
+
+    def test_describe_is_none_for_what_is_not_there(self, empty: Source, collection: Collection) -> None:
+        assert empty.describe(collection.name) is None
+
+    def test_what_is_not_there_cannot_be_read(self, empty: Source, collection: Collection) -> None:
+        with pytest.raises(CollectionNotFound):
+            empty.count(collection.name)
+        with pytest.raises(CollectionNotFound):
+            empty.fingerprint(collection.name)
+        with pytest.raises(CollectionNotFound):
+            empty.partitions(collection.name, 1)
+        with pytest.raises(CollectionNotFound):
+            empty.fetch(collection.name, KEYS)
+
+    def test_what_is_counted_is_what_is_read(self, source: Source, collection: Collection, keys: list[Key]) -> None:
+        found = [key.namespace for batch in self.read(source, collection, at_most=3) for key in batch.keys]
+        assert source.count(collection.name) == Counter(found)
+
+    @pytest.mark.parametrize("at_most", [1, 3, 100])
+    def test_partitions_are_disjoint_and_cover_everything(
+        self, source: Source, collection: Collection, keys: list[Key], at_most: int
+    ) -> None:
+        assert len(source.partitions(collection.name, at_most)) <= at_most
+        assert sorted(key for batch in self.read(source, collection, at_most) for key in batch.keys) == sorted(keys)
+
+    def test_reading_twice_gives_the_same_order(self, source: Source, collection: Collection) -> None:
+        once, twice = (self.read(source, collection, at_most=1) for _ in range(2))
+        assert [batch.keys for batch in once] == [batch.keys for batch in twice]
+
+    def test_resuming_at_any_cursor_reads_exactly_the_rest(self, source: Source, collection: Collection) -> None:
+        (part,) = source.partitions(collection.name, at_most=1)
+        pages = list(source.read(part, after=None))
+        assert len(pages) > 1, "one page puts no cursor to the test"
+        for done, (_, cursor) in enumerate(pages, start=1):
+            rest = [key for batch, _ in source.read(part, after=cursor) for key in batch.keys]
+            assert rest == [key for batch, _ in pages[done:] for key in batch.keys]
+
+    def test_a_read_can_be_left_early(self, source: Source, collection: Collection, keys: list[Key]) -> None:
+        (part,) = source.partitions(collection.name, at_most=1)
+        pages = source.read(part, after=None)
+        next(pages)
+        pages.close()
+        assert source.count(collection.name) == Counter(key.namespace for key in keys)
+
+    def test_read_leaves_out_vectors_that_were_not_asked_for(self, source: Source, collection: Collection) -> None:
+        (part,) = source.partitions(collection.name, at_most=1)
+        for batch, _ in source.read(part, after=None, vectors=()):
+            assert "vector:" not in batch.names
+
+    def test_fetch_gives_what_is_read_in_the_order_of_keys(self, source: Source, collection: Collection) -> None:
+        for batch in self.read(source, collection, at_most=1):
+            asked = [Key("one", "zzz"), *reversed(batch.keys)]
+            got = source.fetch(collection.name, asked)
+            assert got.keys == asked[1:]
+            assert digest_of(got) == digest_of(batch)
+
+
+class ConnectorContract(SourceContract):
     """Give fixtures `target`, connected, and `collection`, its declaration of COLLECTION under a name that is free.
 
     Pages hold two records. A store that cannot tell metrics, namespaces or the like apart sets the class attributes.
@@ -64,16 +142,17 @@ class ConnectorContract:
         self.store(target, collection, records(KEYS))
         return target
 
+    @pytest.fixture
+    def source(self, loaded: Target) -> Source:
+        return loaded
+
+    @pytest.fixture
+    def empty(self, target: Target) -> Source:
+        return target
+
     def store(self, target: Target, collection: Collection, batch: RecordBatch, expected: Counts = COUNTS) -> None:
         assert not target.upsert(collection.name, batch)
         target.settle(collection.name, expected, timeout_s=60)
-
-    def read(self, target: Target, collection: Collection, at_most: int) -> list[RecordBatch]:
-        parts = target.partitions(collection.name, at_most)
-        return [batch for part in parts for batch, _ in target.read(part, after=None)]
-
-    def test_options_survive_pickling(self, options: ConnectorOptions) -> None:
-        assert pickle.loads(pickle.dumps(options)) == options
 
     def test_create_twice_is_once(self, loaded: Target, collection: Collection) -> None:
         loaded.create(collection)
@@ -87,19 +166,6 @@ class ConnectorContract:
     ) -> None:
         with pytest.raises(CollectionConflict):
             loaded.create(replace(collection, vectors=(VectorField("", 5, "cosine"),)))
-
-    def test_describe_is_none_for_what_is_not_there(self, target: Target, collection: Collection) -> None:
-        assert target.describe(collection.name) is None
-
-    def test_what_is_not_there_cannot_be_read(self, target: Target, collection: Collection) -> None:
-        with pytest.raises(CollectionNotFound):
-            target.count(collection.name)
-        with pytest.raises(CollectionNotFound):
-            target.fingerprint(collection.name)
-        with pytest.raises(CollectionNotFound):
-            target.partitions(collection.name, 1)
-        with pytest.raises(CollectionNotFound):
-            target.fetch(collection.name, KEYS)
 
     def test_upsert_twice_is_once(self, loaded: Target, collection: Collection) -> None:
         for _ in range(2):
@@ -115,37 +181,6 @@ class ConnectorContract:
         for batch in [loaded.fetch(collection.name, KEYS), *self.read(loaded, collection, at_most=1)]:
             sent = records(batch.keys).strings("metadata")
             assert [canonical(each) for each in batch.strings("metadata")] == [canonical(each) for each in sent]
-
-    @pytest.mark.parametrize("at_most", [1, 3, 100])
-    def test_partitions_are_disjoint_and_cover_everything(
-        self, loaded: Target, collection: Collection, at_most: int
-    ) -> None:
-        assert len(loaded.partitions(collection.name, at_most)) <= at_most
-        assert sorted(key for batch in self.read(loaded, collection, at_most) for key in batch.keys) == KEYS
-
-    def test_reading_twice_gives_the_same_order(self, loaded: Target, collection: Collection) -> None:
-        once, twice = (self.read(loaded, collection, at_most=1) for _ in range(2))
-        assert [batch.keys for batch in once] == [batch.keys for batch in twice]
-
-    def test_resuming_at_any_cursor_reads_exactly_the_rest(self, loaded: Target, collection: Collection) -> None:
-        (part,) = loaded.partitions(collection.name, at_most=1)
-        pages = list(loaded.read(part, after=None))
-        assert len(pages) > 1, "one page puts no cursor to the test"
-        for done, (_, cursor) in enumerate(pages, start=1):
-            rest = [key for batch, _ in loaded.read(part, after=cursor) for key in batch.keys]
-            assert rest == [key for batch, _ in pages[done:] for key in batch.keys]
-
-    def test_a_read_can_be_left_early(self, loaded: Target, collection: Collection) -> None:
-        (part,) = loaded.partitions(collection.name, at_most=1)
-        pages = loaded.read(part, after=None)
-        next(pages)
-        pages.close()
-        assert loaded.count(collection.name) == COUNTS
-
-    def test_read_leaves_out_vectors_that_were_not_asked_for(self, loaded: Target, collection: Collection) -> None:
-        (part,) = loaded.partitions(collection.name, at_most=1)
-        for batch, _ in loaded.read(part, after=None, vectors=()):
-            assert "vector:" not in batch.names
 
     def test_fetch_leaves_out_what_is_missing_and_keeps_the_order_of_keys(
         self, loaded: Target, collection: Collection
@@ -263,6 +298,11 @@ class ConnectorContract:
         names = [options.collection, *(options.beside(n).collection for n in (1, 2, 12))]
         assert len(set(names)) == 4
         assert options.beside(2) == options.beside(2)
+        with closing(options.beside(2).open()) as connection:
+            target = cast(Target, connection)
+            target.create(replace(collection, name=names[2]))
+            assert target.describe(names[2]) is not None
+            target.drop(names[2])
 
     @pytest.fixture
     def switched(self, loaded: Target, options: ConnectorOptions, collection: Collection) -> Target:
@@ -308,14 +348,49 @@ class ConnectorContract:
         assert held(loaded, free) == (KEYS, {0})
         assert loaded.describe(collection.name) is None
 
+    @pytest.mark.parametrize("unmarked", ["serving", "build"])
     def test_a_switch_refuses_what_vecmig_did_not_make(
-        self, target: Target, options: ConnectorOptions, collection: Collection
+        self, target: Target, options: ConnectorOptions, collection: Collection, unmarked: str
     ) -> None:
         if not target.capabilities.switches:
             pytest.skip("this store cannot switch")
         build = replace(collection, name=options.beside(2).collection)
-        target.create(replace(collection, mark=None))
-        target.create(build)
+        for each, what in ((collection, "serving"), (build, "build")):
+            target.create(replace(each, mark=None) if what == unmarked else each)
         with pytest.raises((CollectionConflict, UnsupportedError)):
             target.switch(collection.name, build.name, options.beside(1).collection)
-        assert target.describe(build.name) is not None
+        for each, what in ((collection, "serving"), (build, "build")):
+            actual = target.describe(each.name)
+            assert actual
+            assert (actual.mark is None) == (what == unmarked), "nothing was changed"
+
+    def test_a_switch_leaves_alone_what_has_the_kept_name(
+        self, loaded: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        if not loaded.capabilities.switches:
+            pytest.skip("this store cannot switch")
+        build, kept = (replace(collection, name=options.beside(n).collection) for n in (2, 1))
+        for each, version in ((build, 1), (kept, 2)):
+            loaded.create(each)
+            self.store(loaded, each, records(KEYS, version))
+        with pytest.raises(CollectionConflict):
+            loaded.switch(collection.name, build.name, kept.name)
+        assert [held(loaded, each.name) for each in (collection, build, kept)] == [(KEYS, {n}) for n in range(3)]
+
+    def test_there_must_be_something_to_switch_to(
+        self, loaded: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        if not loaded.capabilities.switches:
+            pytest.skip("this store cannot switch")
+        with pytest.raises(CollectionNotFound):
+            loaded.switch(collection.name, options.beside(2).collection, options.beside(1).collection)
+        assert held(loaded, collection.name) == (KEYS, {0})
+
+    def test_a_store_that_cannot_switch_says_what_the_application_has_to_read(
+        self, target: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        if target.capabilities.switches:
+            pytest.skip("this store can switch")
+        build = options.beside(2).collection
+        with pytest.raises(UnsupportedError, match=re.escape(build)):
+            target.switch(collection.name, build, options.beside(1).collection)

@@ -85,7 +85,8 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return self if self.remote else replace(self, path=os.path.join(directory, os.path.expanduser(self.path)))
 
     def beside(self, generation: int) -> "SnapshotOptions":
-        return replace(self, path=f"{self.path.rstrip('/')}__v{generation}")
+        base = self.path.rstrip("/") if self.remote else os.path.normpath(self.path)
+        return replace(self, path=f"{base}__v{generation}")
 
     def complete(self, declared: Collection, actual: Collection | None = None) -> Collection:
         return replace(declared, vectors=tuple(replace(vector, index=None) for vector in declared.vectors))
