@@ -6,6 +6,7 @@ from typing import Literal, cast
 from vecmig.model.collection import Field, Index, Metric
 from vecmig.model.filter import Filter
 from vecmig.model.plan import FieldRule, TooLong
+from vecmig.model.query import Golden
 from vecmig.model.settings import Execution, Limits, Verification
 from vecmig.model.state import Lineup
 from vecmig.protocols import ConnectorOptions, EmbedderOptions, Source, Target
@@ -107,6 +108,7 @@ class Migration:
     on_bad_record: OnBadRecord = "fail"
     verification: Verification = Verification()
     filters: tuple[Filter, ...] = ()  # of verification.search, parsed
+    golden: Golden | None = None  # the queries of verification.search.queries.file
 
     def provider_of(self, model: str) -> Provider | None:
         """Return who makes vectors with a model that this migration names; None where nobody is known to."""

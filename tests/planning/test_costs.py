@@ -15,7 +15,7 @@ from vecmig.model.effort import ROUND_ROWS
 from vecmig.model.filter import parse
 from vecmig.model.observed import Observed
 from vecmig.model.plan import Bounds, Conversion, Cost, Fingerprint, LoadRecords, Partition, ReconcileRecords, exactly
-from vecmig.model.settings import Sample, Search, Verification
+from vecmig.model.settings import Queries, Sample, Search, Verification
 from vecmig.planning.costs import Planned, record_bytes, work
 from vecmig.planning.plan import plan_migration
 from vecmig.protocols import Work
@@ -134,7 +134,7 @@ def test_what_did_not_pass_may_be_compared_key_by_key_again() -> None:
 
 def test_a_search_asks_each_side_for_the_queries_of_its_largest_namespaces() -> None:
     counts = {name: 100 * n for n, name in enumerate("abcdefg", start=1)}
-    asked = Verification(search=Search(Sample(200)))
+    asked = Verification(search=Search(Queries(200)))
     source, target = work(planned(given=counts, verification=asked, filters=(parse({"x": 1}), parse({"y": 1}))))
     for side in (source, target):
         queries = {each.namespace: each.queries for each in side if each.queries.high}
@@ -145,12 +145,12 @@ def test_a_search_asks_each_side_for_the_queries_of_its_largest_namespaces() -> 
 
 
 def test_a_small_namespace_has_no_more_queries_than_records() -> None:
-    source, _ = work(planned(given={"a": 3}, verification=Verification(search=Search(Sample(200)))))
+    source, _ = work(planned(given={"a": 3}, verification=Verification(search=Search(Queries(200)))))
     assert [each.queries for each in source if each.queries.high] == [exactly(3)]
 
 
 def test_a_search_that_cannot_be_compared_asks_the_source_nothing() -> None:
-    asked = Verification(search=Search(Sample(200)))
+    asked = Verification(search=Search(Queries(200)))
     by_l2 = Collection("kb", (VectorField("", 4, "l2"),))
     for each in (
         planned(verification=asked, limit=10),
@@ -163,7 +163,7 @@ def test_a_search_that_cannot_be_compared_asks_the_source_nothing() -> None:
 
 
 def test_queries_of_a_proof_that_reads_no_vectors_are_fetched() -> None:
-    wanted = Verification("none", Search(Sample(20)))
+    wanted = Verification("none", Search(Queries(20)))
     source, _ = work(planned(verification=wanted))
     assert [(each.namespace, each.fetched) for each in source if each.fetched.high] == [
         ("big", exactly(10)),

@@ -19,7 +19,7 @@ from vecmig.model.filter import parse
 from vecmig.model.plan import Conversion, FieldRule, Partition
 from vecmig.model.record import Key
 from vecmig.model.report import Report
-from vecmig.model.settings import Sample, Search, Thresholds, Verification
+from vecmig.model.settings import Queries, Sample, Search, Thresholds, Verification
 from vecmig.protocols import Capabilities, Hits, Source
 from vecmig.protocols import Search as Query
 from vecmig.verification.verify import verify
@@ -319,7 +319,7 @@ class TestLess:
         assert measures(report) == ["missing"]
 
     def test_counts_alone_pass_where_they_agree_and_queries_are_still_run(self) -> None:
-        limit = Search(Sample(5))
+        limit = Search(Queries(5))
         report = proven(database(records(20)), database(records(20)), Verification(records="none", search=limit))
         assert report.verdict == "passed"
         assert report.search[0].queries == 5

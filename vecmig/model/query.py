@@ -1,5 +1,7 @@
 """Queries of the user's own, as a file says them."""
 
+from collections.abc import Collection
+
 from msgspec import Struct
 
 from vecmig.model.filter import Filter
@@ -14,12 +16,18 @@ class Query(Struct, frozen=True):
     text: str | None = None
     vectors: dict[str | None, Numbers] = {}  # by name in the target; None: of its only vector
     filter: Filter | None = None  # of the target's fields
-    namespace: str | None = None  # of the target; None: its only one
+    namespace: str | None = None  # of the target; None: its only one, or the one without a name
     relevant: dict[str, float] = {}  # id -> grade, 0 and up; empty: not labelled
 
     @property
     def labelled(self) -> bool:
         return bool(self.relevant)
+
+    def namespace_in(self, known: Collection[str]) -> str:
+        """Return the namespace that is searched, where these are there."""
+        if self.namespace is not None:
+            return self.namespace
+        return next(iter(known)) if len(known) == 1 else ""
 
 
 class Golden(Struct, frozen=True):

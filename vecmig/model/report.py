@@ -57,7 +57,7 @@ class SearchCheck(Struct, frozen=True):
     overlaps: tuple[float, ...] = ()  # a query each, for plots
     recalls: tuple[float, ...] = ()
     note: str = ""
-    reembedded: bool = False  # each side was asked with vectors of its own model: the overlap is shown, and gates nothing
+    reembedded: bool = False  # each side was asked with vectors of its own model, and the overlap gates nothing
 
 
 class Quality(Struct, frozen=True):

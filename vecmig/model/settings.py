@@ -14,17 +14,38 @@ class Sample(Struct, frozen=True, forbid_unknown_fields=True):
     sample: Annotated[int, Meta(ge=1, description="How many.", examples=[200])]
 
 
+class Queries(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where queries come from: one of both. `sample: 200` where none is given."""
+
+    sample: Annotated[
+        Positive | None, Meta(description="So many records of the source, by their vectors.", examples=[200])
+    ] = None
+    file: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Your own, a JSON object a line: `text` or `vector` (a list, or lists by the vectors' names), and"
+            " where wanted `filter`, `namespace` and `relevant`, which is a list of ids, or grades by id.",
+            examples=["golden.jsonl"],
+        ),
+    ] = None
+
+
 class Search(Struct, frozen=True, forbid_unknown_fields=True):
     """Queries that are run on both sides."""
 
-    queries: Annotated[Sample, Meta(description="Where the queries come from.", examples=[{"sample": 200}])] = Sample(
-        200
-    )
+    queries: Annotated[
+        Queries,
+        Meta(description="Where the queries come from.", examples=[{"sample": 200}, {"file": "golden.jsonl"}]),
+    ] = Queries(sample=200)
     top_k: Annotated[int, Meta(ge=1, le=1000, description="Neighbours per query.", examples=[10])] = 10
     filters: Annotated[
         tuple[dict[str, Any], ...],
         Meta(description="Filters that the queries are also run with.", examples=[[{"tenant": "acme"}]]),
     ] = ()
+
+
+# measured with queries that say what is relevant to them, and named as their thresholds
+LABELLED_MEASURES = ("ndcg", "mrr", "labelled_recall")
 
 
 class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
@@ -34,7 +55,23 @@ class Thresholds(Struct, frozen=True, forbid_unknown_fields=True):
     extra: Annotated[int, Meta(ge=0, description="Records that only the target may have.", examples=[0])] = 0
     mismatched: Annotated[int, Meta(ge=0, description="Records that may differ.", examples=[0])] = 0
     overlap: Annotated[Share, Meta(description="Least average top-k overlap of both sides.", examples=[0.95])] = 0.95
-    recall: Annotated[Share, Meta(description="Least recall@k of the target's index.", examples=[0.95])] = 0.95
+    recall: Annotated[
+        Share, Meta(description="Least recall@k of the target's index, against exact search.", examples=[0.95])
+    ] = 0.95
+    ndcg: Annotated[
+        Share, Meta(description="Least nDCG@k of the target; needs queries with `relevant`.", examples=[0.8])
+    ] = 0
+    mrr: Annotated[
+        Share,
+        Meta(description="Least mean reciprocal rank of the target; needs queries with `relevant`.", examples=[0.8]),
+    ] = 0
+    labelled_recall: Annotated[
+        Share,
+        Meta(
+            description="Least share of the relevant ids in the target's top k; needs queries with `relevant`.",
+            examples=[0.8],
+        ),
+    ] = 0
 
 
 class Verification(Struct, frozen=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ Not counted: batches repeated after a failure or a kill, and a verification that
 
 import math
 from collections import defaultdict
+from collections.abc import Collection as Collected
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,7 @@ from vecmig.model.collection import Collection
 from vecmig.model.effort import ROUND_ROWS, SEARCHED_NAMESPACES
 from vecmig.model.observed import Observed
 from vecmig.model.plan import Bounds, Cost, LoadRecords, ReconcileRecords, exactly
+from vecmig.model.query import Golden, Query
 from vecmig.model.settings import Sample
 from vecmig.protocols import Work
 
@@ -113,15 +115,17 @@ def _prove(
         of_target += [Work("proof", name, fetched=rows) for name, rows in _only(after, some).items()]
     if wanted.search is None:
         return
-    searched = _searched(planned, after)
-    queries = -(-wanted.search.queries.sample // max(1, len(searched)))
+    golden = planned.migration.golden
+    searched = _named(planned, golden, after) if golden is not None else _searched(planned, after)
+    sample = wanted.search.queries.sample or 0
+    queries = -(-sample // max(1, len(searched)))
     asked = {
-        name: _some(queries, rows)
-        if name is not None
-        else Bounds(0, wanted.search.queries.sample + SEARCHED_NAMESPACES)
+        name: _some(queries, rows) if name is not None else Bounds(0, sample + SEARCHED_NAMESPACES)
         for name, rows in searched.items()
     }
-    if wanted.records != "all":
+    if golden is not None:
+        asked = {name: exactly(len(_of_namespace(golden, name, searched))) for name in searched}
+    elif wanted.records != "all":
         of_source += _fetches(planned, read, asked)
     ways = Bounds(1, 1 + len(planned.migration.filters))  # without a filter and, where the store can, with each
     dense = [vector for vector in planned.declared.vectors if vector.kind != "sparse"]
@@ -132,6 +136,8 @@ def _prove(
             rows = exactly(planned.source.counts[name])
             of_source.append(Work("proof", name, rows, queries=some * of_both * ways))
         places = ONCE if name is not None else Bounds(0, SEARCHED_NAMESPACES)
+        if golden is not None:  # those of one filter are asked at once
+            places = exactly(len({query.filter for query in _of_namespace(golden, name, searched)}))
         searches = every * ways
         of_target.append(Work("proof", name, searched[name], queries=some * searches, exact=places * searches))
 
@@ -198,6 +204,19 @@ def _searched(planned: Planned, after: Rows) -> Rows:
     known = [name for name in after if name in planned.source.counts]
     largest = sorted(known, key=lambda name: (-after[name].high, name))[:SEARCHED_NAMESPACES]
     return {name: after[name] for name in largest}
+
+
+def _named(planned: Planned, golden: Golden, after: Rows) -> Rows:
+    """Return the namespaces that the user's own queries are about."""
+    if None in after:
+        return {None: _total(after)}
+    known = [name for name in after if name in planned.source.counts]
+    return {name: after[name] for name in known if _of_namespace(golden, name, known)}
+
+
+def _of_namespace(golden: Golden, name: str | None, known: Collected[str | None]) -> list[Query]:
+    names = [each for each in known if each is not None]
+    return [query for query in golden.queries if name is None or query.namespace_in(names) == name]
 
 
 def _comparable(planned: Planned, vector: str, metric: str) -> bool:

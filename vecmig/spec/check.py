@@ -1,15 +1,20 @@
 """What a schema cannot say: whether the parts of a spec fit each other, and what a target can hold."""
 
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace as changed
 from typing import Any
 
 import msgspec
 
+from vecmig.errors import Position, Problem
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.collection import Collection, Index, VectorField
 from vecmig.model.filter import fields_of, parse
 from vecmig.model.secret import Secret
+from vecmig.model.settings import LABELLED_MEASURES
 from vecmig.spec.document import FieldSettings
+from vecmig.spec.golden import read_golden
 from vecmig.spec.nearest import did_you_mean, listed, nearest
 from vecmig.spec.render import Path, Rendered
 from vecmig.spec.resolve import Endpoints, Resolved, Resolver, merged_index
@@ -106,6 +111,55 @@ def check_filters(resolver: Resolver) -> None:
                 resolver.document.add(path, str(error))
 
 
+def check_queries(resolver: Resolver) -> None:
+    """Queries come from one place, and a file of them is there and can be read."""
+    document = resolver.document
+    for path in [("verification",), *_in_migrations(resolver, "verification")]:
+        here: Path = (*path, "search", "queries")
+        given = resolver.raw(here)
+        if not isinstance(given, dict) or not resolver.sound(here):
+            continue
+        if len([each for each in given.values() if each is not None]) != 1:
+            hint = "`sample: 200` takes records of the source, `file: golden.jsonl` queries of your own"
+            document.add(here, "queries come from a sample or from a file", hint, key=True)
+            document.broken.add(here)
+            if given.get("file") is not None:
+                resolver.golden[given["file"]] = None
+        elif given.get("file") is not None:
+            _read_queries(resolver, (*here, "file"), given["file"])
+
+
+def _read_queries(resolver: Resolver, place: Path, name: str) -> None:
+    if name in resolver.golden:
+        return
+    document = resolver.document
+    resolver.golden[name] = None
+    path = os.path.join(os.path.dirname(document.text.file), name)
+    try:
+        resolver.golden[name], problems = read_golden(path)
+        document.problems += problems
+    except FileNotFoundError:
+        document.add(place, f"there is no file of queries {path!r}", "its path is relative to the spec")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or error
+        document.add(place, f"cannot read the file of queries {path!r}: {reason}")
+
+
+def check_thresholds(resolver: Resolver, resolved: Resolved) -> None:
+    """Measures that need to know what is relevant are asked for only where that is known."""
+    migration = resolved.migration
+    if (migration.golden and migration.golden.labelled) or None in resolver.golden.values():
+        return
+    for name in LABELLED_MEASURES:
+        if getattr(migration.verification.thresholds, name) > 0:
+            resolver.document.add(
+                _key_path(resolver.document, resolved, "verification", "thresholds", name),
+                f"`{name}` needs queries that say what is relevant to them, and `{migration.name}` has none",
+                "`search: {queries: {file: golden.jsonl}}`, with lines such as "
+                '{"text": "how to reset a password", "relevant": ["doc-17"]}',
+            )
+
+
 def _in_migrations(resolver: Resolver, key: str) -> list[Path]:
     """Return the paths of this key in all migrations."""
     whole = resolver.document.value.get("migrations")
@@ -154,14 +208,24 @@ def check_names_in_filters(document: Rendered, resolved: Resolved) -> None:
             document.add(place, f"the source calls field `{name}` `{renamed[name]}`", hint)
     former = {origin: name for name, origin in renamed.items()}
     dropped = {name for name, each in fields.items() if each.drop}
-    for filter in resolved.migration.filters:
+    place = _filters_path(document, resolved)
+    filters = [(document.problem(place, ""), each) for each in resolved.migration.filters]
+    if golden := resolved.migration.golden:
+        filters += [
+            (Problem("", Position(golden.file, query.line, 1)), query.filter)
+            for query in golden.queries
+            if query.filter is not None
+        ]
+    for problem, filter in filters:
         for name in sorted(fields_of(filter)):
-            place = _filters_path(document, resolved)
             if name in dropped:
-                document.add(place, f"the verification filters by `{name}`, which `fields` drops", "remove one of both")
+                message, hint = f"the verification filters by `{name}`, which `fields` drops", "remove one of both"
             elif name in former and name not in fields:
+                message = f"the target calls field `{name}` `{former[name]}`"
                 hint = f"filters of the verification use the target's names: write `{former[name]}`"
-                document.add(place, f"the target calls field `{name}` `{former[name]}`", hint)
+            else:
+                continue
+            document.problems.append(changed(problem, message=message, hint=hint))
 
 
 def check_target(document: Rendered, resolved: Resolved) -> None:

@@ -180,9 +180,11 @@ def _project(resolver: Resolver, path: str, environment: str, given: Mapping[str
     check.check_indexes(resolver)
     check.check_fields(resolver)
     check.check_filters(resolver)
+    check.check_queries(resolver)
     found = migrations(resolver, sources, targets)
     for each in found:
         check.check_migration(document, each)
+        check.check_thresholds(resolver, each)
         check.check_target(document, each)
     settings = resolver.piece(("environments", environment), Environment, Environment())
     unset = [

@@ -17,6 +17,7 @@ from vecmig.migration import DeclaredTarget, Embedding, Endpoint, Migration, Pro
 from vecmig.model.collection import Field, Index
 from vecmig.model.filter import Filter, parse
 from vecmig.model.plan import FieldRule
+from vecmig.model.query import Golden
 from vecmig.model.settings import Verification
 from vecmig.plugins import embedder_options
 from vecmig.protocols import ConnectorOptions, EmbedderOptions
@@ -58,6 +59,7 @@ class Resolver:
     directory: str
     embedders: Map[str, type[EmbedderOptions]] = field(default_factory=dict)
     providers: dict[str, Provider] = field(default_factory=dict)
+    golden: dict[str, Golden | None] = field(default_factory=dict)  # files of queries; None: it cannot be used
 
     def piece(self, path: Path, type_: type[T], default: T) -> T:
         """Return the typed value at a path; the default where it is absent or not valid."""
@@ -141,13 +143,14 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
     source, target = sources.get(settings.source), targets.get(settings.target)
     index_raw = merged_index(resolver.raw(("index",)), raw.get("index"))
     index = resolver.convert((*path, "index"), index_raw, IndexSettings, ("index",)) or IndexSettings()
-    proof_raw = merged(resolver.raw(("verification",)), raw.get("verification"))
+    proof_raw = merged_proof(resolver.raw(("verification",)), raw.get("verification"))
     proof = resolver.convert((*path, "verification"), proof_raw, Verification, ("verification",)) or Verification()
     embedding_raw = merged(resolver.raw(("embedding",)), raw.get("embedding"))
     embedding = resolver.convert((*path, "embedding"), embedding_raw, EmbeddingTarget, ("embedding",))
     fields_path: Path = (*path, "fields") if settings.fields is not None else ("fields",)
     fields = resolver.piece(fields_path, dict[str, FieldSettings], {})
     filters = [readable(each) for each in (proof.search.filters if proof.search else ())]
+    file = proof.search.queries.file if proof.search else None
     if source is None or target is None:
         return None
     migration = Migration(
@@ -169,6 +172,7 @@ def _migration(resolver: Resolver, path: Path, sources: Endpoints, targets: Endp
         on_bad_record=settings.on_bad_record,
         verification=proof,
         filters=tuple(each for each in filters if each),
+        golden=resolver.golden.get(file) if file is not None else None,
     )
     return Resolved(path, migration, settings, index, fields, fields_path)
 
@@ -231,6 +235,15 @@ def merged_index(base: Any, over: Any) -> Any:
     """Return the merged index; of one of another type only the metric is taken over."""
     if isinstance(base, dict) and isinstance(over, dict) and over.get("type", base.get("type")) != base.get("type"):
         base = {key: value for key, value in base.items() if key == "metric"}
+    return merged(base, over)
+
+
+def merged_proof(base: Any, over: Any) -> Any:
+    """Return the merged verification; queries from elsewhere take the place of the spec's."""
+    places = [each.get("search") if isinstance(each, dict) else None for each in (base, over)]
+    queries = [each.get("queries") if isinstance(each, dict) else None for each in places]
+    if isinstance(places[0], dict) and isinstance(queries[0], dict) and isinstance(queries[1], dict):
+        base = base | {"search": {key: value for key, value in places[0].items() if key != "queries"}}
     return merged(base, over)
 
 

@@ -60,7 +60,9 @@ def verify(
 
     def compared(target: Side) -> tuple[Comparison, Sampler | None]:
         sampler = (
-            Sampler(max(1, -(-wanted.search.queries.sample // max(1, len(chosen)))), chosen) if wanted.search else None
+            Sampler(max(1, -(-(wanted.search.queries.sample or 0) // max(1, len(chosen)))), chosen)
+            if wanted.search
+            else None
         )
         return _records(wanted.records, source, target, written, excluded, sampler, watch, stop), sampler
 

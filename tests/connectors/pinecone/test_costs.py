@@ -23,7 +23,7 @@ from vecmig.model.filter import parse
 from vecmig.model.plan import Bounds, Plan, exactly
 from vecmig.model.report import Report
 from vecmig.model.secret import Secret
-from vecmig.model.settings import Sample, Search, Thresholds, Verification
+from vecmig.model.settings import Queries, Sample, Search, Thresholds, Verification
 from vecmig.protocols import ConnectorOptions, Work
 from vecmig.workflow.run import execute, prepare
 
@@ -162,12 +162,12 @@ def units(plan: Plan, what: str) -> Bounds:
     return sum((cost.units for cost in plan.costs if cost.what == what), Bounds())
 
 
-WITH_SEARCH = Verification(search=Search(Sample(20), top_k=3), thresholds=Thresholds(overlap=0))
+WITH_SEARCH = Verification(search=Search(Queries(20), top_k=3), thresholds=Thresholds(overlap=0))
 SETTLED = 64  # records that are fetched, at most, to see that the last writes show
 COUNTED = 8  # requests that ask for counts
 
 
-@pytest.mark.parametrize("verification", [WITH_SEARCH, Verification(Sample(30), Search(Sample(20), top_k=3))])
+@pytest.mark.parametrize("verification", [WITH_SEARCH, Verification(Sample(30), Search(Queries(20), top_k=3))])
 def test_reading_an_index_takes_what_the_plan_said(
     double: Double,
     ends: tuple[MemoryOptions, PineconeOptions],
