@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
-from vecmig.connectors.weaviate import names, requests, settings, tenants
+from vecmig.connectors.weaviate import aliases, names, requests, settings, tenants
 from vecmig.connectors.weaviate.calls import Calls
 from vecmig.connectors.weaviate.layout import Layout, layout_of
 from vecmig.connectors.weaviate.proto import search_get_pb2
@@ -27,13 +27,21 @@ def find(calls: Calls, name: str, without: Sequence[str]) -> Layout | None:
 
 
 def create(calls: Calls, declared: Collection, has_aliases: bool) -> None:
-    """Create the collection, and its alias; what an interrupted run left is gone on from."""
+    """Create the collection, and its alias; what an interrupted run left is gone on from.
+
+    Raises CollectionConflict where the collection that would stand behind the alias has another one by now.
+    """
     name = names.class_name(declared.name)
     stored = names.derived(name, declared.mark) if has_aliases and declared.mark else name
     if _schema(calls, stored) is None:
         calls.rest("create", "post", "/schema", schema_of(stored, declared))
+    elif others := _others(calls, stored, name):
+        raise CollectionConflict(
+            f"collection {stored!r}, which {name!r} stood for once, is now {others}: drop that first, or let {name!r} be an"
+            " alias of the collection that it should be"
+        )
     if stored != name:
-        calls.rest("alias", "post", "/aliases", {"alias": name, "class": stored})
+        aliases.make(calls, name, stored)
 
 
 def change(calls: Calls, layout: Layout, declared: Collection) -> None:
@@ -44,13 +52,26 @@ def change(calls: Calls, layout: Layout, declared: Collection) -> None:
 
 
 def drop(calls: Calls, layout: Layout) -> None:
-    """Remove a collection of vecmig's, and its alias. Raises CollectionConflict for any other."""
+    """Remove a collection of vecmig's, and its alias.
+
+    Raises CollectionConflict for any other, and for one that has another alias, too: a switch that was broken off leaves
+    the build two names, and it serves by the other.
+    """
     name = names.class_name(layout.collection.name)
     if layout.collection.mark is None:
         raise CollectionConflict(f"collection {name!r} was not made by vecmig, so it stays")
+    if others := _others(calls, layout.stored, name):
+        raise CollectionConflict(
+            f"collection {layout.stored!r} is found as {others}, too, so it stays: remove that alias if it should go"
+        )
     if layout.stored != name:
-        calls.rest("alias", "delete", f"/aliases/{quote(name)}", missing=True)
+        aliases.remove(calls, name)
     calls.rest("drop", "delete", f"/schema/{quote(layout.stored)}", missing=True)
+
+
+def _others(calls: Calls, stored: str, name: str) -> str:
+    """Return the aliases of a collection but this one, for people."""
+    return ", ".join(repr(each) for each in aliases.of(calls, stored) if each != name)
 
 
 def _schema(calls: Calls, name: str) -> dict[str, Any] | None:

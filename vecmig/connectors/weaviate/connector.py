@@ -118,15 +118,14 @@ class WeaviateConnector:
             yield from mending.mend(self._reading(collection), self._open(collection), self.count(collection))
 
     def switch(self, serving: str, build: str, kept: str) -> None:
-        for name in (serving, build, kept):
+        every = (serving, build, kept)
+        for name in every:
             self._forget(name)
-        found = [opened.layout if (opened := self._find(name)) else None for name in (serving, build, kept)]
-        calls = Calls(self.session, serving)
+        found = (switching.Named(name, each.layout if (each := self._find(name)) else None) for name in every)
         try:
-            switching.switch(calls, found[0], found[1], found[2], (serving, build, kept))
+            switching.switch(Calls(self.session, serving), *found)
         finally:
-            calls.close()
-            for name in (serving, build, kept):
+            for name in every:
                 self._forget(name)
 
     def drop(self, collection: str) -> None:

@@ -1,45 +1,63 @@
 """One collection takes the place of another: the alias that serves points to it from one request to the next."""
 
-from urllib.parse import quote
+from typing import NamedTuple
 
-from vecmig.connectors.weaviate import names
+from vecmig.connectors.weaviate import aliases
 from vecmig.connectors.weaviate.calls import Calls
 from vecmig.connectors.weaviate.layout import Layout
+from vecmig.connectors.weaviate.names import class_name
 from vecmig.errors import CollectionConflict, CollectionNotFound, UnsupportedError
 
 
-def switch(
-    calls: Calls, serving: Layout | None, build: Layout | None, kept: Layout | None, wanted: tuple[str, str, str]
-) -> None:
-    """Switch as `Target.switch` says; the layouts are what stands behind the names `wanted` (serving, build, kept).
+class Named(NamedTuple):
+    """A name, and what it stands for now."""
 
-    Only the second of three steps is seen by who searches; a kill between them leaves what the next call goes on from.
+    name: str
+    layout: Layout | None
+
+    @property
+    def alias(self) -> str:
+        return class_name(self.name)
+
+
+def switch(calls: Calls, serving: Named, build: Named, kept: Named) -> None:
+    """Switch as `Target.switch` says.
+
+    Who searches sees the second of three steps alone. After a kill between them the next call goes on.
     """
-    name, build_name, kept_name = (names.class_name(each) for each in wanted)
-    if build is None:
-        if serving is not None and kept is not None:
+    old, new = serving.layout, build.layout
+    if new is None:
+        if old is not None and kept.layout is not None:
             return  # done before
-        raise CollectionNotFound(f"there is no weaviate collection {build_name!r} to switch to")
-    for layout in (serving, build):
-        if layout is not None and layout.collection.mark is None:
-            raise CollectionConflict(f"collection {layout.stored!r} was not made by vecmig, so it is not switched")
-    if build.stored == build_name:
-        raise UnsupportedError(_plain(build_name))
-    if serving is None:
-        calls.rest("alias", "post", "/aliases", {"alias": name, "class": build.stored})
-    elif serving.stored == name:
-        raise UnsupportedError(_plain(name))
-    elif serving.stored != build.stored:
-        if kept is None:
-            calls.rest("alias", "post", "/aliases", {"alias": kept_name, "class": serving.stored})
-        elif kept.stored != serving.stored:
-            raise CollectionConflict(f"the alias {kept_name!r} is there already, for {kept.stored!r}: drop that first")
-        calls.rest("alias", "put", f"/aliases/{quote(name)}", {"class": build.stored})
-    calls.rest("alias", "delete", f"/aliases/{quote(build_name)}", missing=True)
+        raise CollectionNotFound(
+            f"there is no weaviate collection {build.name!r} to switch to: run `vecmig apply`, which builds it"
+        )
+    for each in (serving, build):
+        _check(each, serving, build)
+    if old is None:
+        aliases.make(calls, serving.alias, new.stored)
+    elif old.stored != new.stored:  # else it was killed after the second step
+        if kept.layout is not None and kept.layout.stored != old.stored:
+            raise CollectionConflict(
+                f"{kept.name!r} is there, for the collection {kept.layout.stored!r}, so what serves cannot get that name:"
+                " drop it first"
+            )
+        aliases.make(calls, kept.alias, old.stored)
+        aliases.move(calls, serving.alias, new.stored)
+    aliases.remove(calls, build.alias)
 
 
-def _plain(name: str) -> str:
-    return (
-        f"{name!r} is a collection itself, and no alias, which alone can be switched (Weaviate 1.32 or later, a collection"
-        " that vecmig made there): let the application use the new collection by its own name"
-    )
+def _check(each: Named, serving: Named, build: Named) -> None:
+    """Raise where this collection cannot be switched, or must not."""
+    if each.layout is None:
+        return
+    way_out = f"let the application read {build.alias!r} instead of {serving.alias!r}"
+    if each.layout.stored == each.alias:
+        raise UnsupportedError(
+            f"weaviate collection {each.alias!r} has this name itself, and only an alias can be given to another (vecmig"
+            f" makes one for each new collection, from Weaviate 1.32 on): {way_out}"
+        )
+    if each.layout.collection.mark is None:
+        raise CollectionConflict(
+            f"weaviate collection {each.layout.stored!r} was not made by vecmig, so {each.alias!r} is not switched: {way_out}"
+        )
