@@ -70,7 +70,7 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
     For example: vecmig inspect pgvector 'dsn={{ env.DATABASE_URL }}' table=kb_chunks
     """
     from vecmig.migration import Endpoint
-    from vecmig.spec.options import read_options
+    from vecmig.spec.options import elements_of, read_options
     from vecmig.spec.write import write
     from vecmig.workflow.observe import inspect as look
 
@@ -81,7 +81,8 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
             raise SpecError(Problem(f"inspect takes KEY=VALUE, not {each!r}", hint="such as table=kb_chunks"))
         given[key] = value
     endpoint = Endpoint(name, type_name, read_options(type_name, given, "."))
-    text = write(name, type_name, given, look(endpoint), as_source)
+    values = {key: text if (elements := elements_of(text)) is None else elements for key, text in given.items()}
+    text = write(name, type_name, values, look(endpoint), as_source)
     if "file" not in settings.given:
         click.echo(text, nl=False)
         return

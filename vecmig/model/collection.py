@@ -62,6 +62,7 @@ class Collection(Struct, frozen=True):
     model: str | None = None  # what embedded its vectors, where the store knows
     namespaced: bool | None = None  # whether records have namespaces other than "", or may have them. None: not known
     settings: tuple[tuple[str, str], ...] = ()  # what the store sets besides, in its own words: ("shards", "3")
+    findings: tuple[str, ...] = ()  # what of the records is not read, or read as something else
 
     def vector(self, name: str) -> VectorField:
         """Return the vector of this name. Raises KeyError."""

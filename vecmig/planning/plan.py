@@ -122,6 +122,7 @@ def schema_digest(collection: Collection | None) -> str:
     shape = msgspec.to_builtins(without_index(collection)) if collection else None
     if shape is not None:  # what a store does not know of is left out: it says nothing
         del shape["settings"]
+        del shape["findings"]
         if shape["namespaced"] is None:
             del shape["namespaced"]
     return hashlib.sha256(msgspec.json.encode(shape)).hexdigest()
@@ -347,7 +348,7 @@ def _risks(
     move: LoadRecords | ReconcileRecords | None,
     sampled: Converted | None,
 ) -> list[str]:
-    risks = []
+    risks = [f"of the source, {each}" for each in (source.collection.findings if source.collection else ())]
     if sampled is not None and move is not None:
         risks += _textless(source)
         risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")

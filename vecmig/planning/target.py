@@ -31,6 +31,7 @@ def plan_target(target: DeclaredTarget, observed: Observed, mark: str) -> Migrat
     if actual is None:
         risk = f"{target.target.label} is not there, and no migration makes it: add one, or correct the target"
         return replace(plan, why="it is not there, and no migration makes it", risks=(risk,))
+    plan = replace(plan, risks=actual.findings)
     declared = _declared(target, actual)
     refuse_rebuild(target, declared, actual)
     changes = index_changes(declared, actual)

@@ -14,7 +14,7 @@ from vecmig.spec.validate import validate
 
 
 def read_options(type: str, texts: Mapping[str, str], directory: str) -> ConnectorOptions:
-    """Return the options that `key=value` pairs give; `columns.id=doc_id` reaches into a mapping.
+    """Return the options that `key=value` pairs give; `columns.id=doc_id` reaches into a mapping, `without=[a, b]` is a list.
 
     Values are read as YAML reads them without quotes; relative paths stand in `directory`. A secret may be written
     out here, for a command line is no file. Raises SpecError with all problems, also for a type that is unknown.
@@ -44,6 +44,13 @@ def read_options(type: str, texts: Mapping[str, str], directory: str) -> Connect
     return found.anchored(directory)
 
 
+def elements_of(text: str) -> list[str] | None:
+    """Return the elements of `[a, b]`; None for a text that is no list."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return None
+    return [each.strip() for each in text[1:-1].split(",") if each.strip()]
+
+
 def _without_place(problem: Problem) -> Problem:
     """Return the problem without a position: there is no file."""
     return Problem(problem.message.replace(", which is what the expression became", ""), hint=problem.hint)
@@ -57,7 +64,11 @@ def _put(document: Rendered, path: Path, text: str) -> None:
             document.add(path, f"`{step}` is given as a value and as a mapping")
             return
     try:
-        parent[path[-1]] = text if path in document.secrets else value_of(text)
+        elements = elements_of(text)
+        if path in document.secrets:
+            parent[path[-1]] = text
+        else:
+            parent[path[-1]] = value_of(text) if elements is None else [value_of(each) for each in elements]
     except ValueError as error:
         document.add(path, f"{'.'.join(map(str, path))}: {error}")
         return

@@ -89,6 +89,7 @@ def write(name: str, type: str, options: Mapping[str, object], collection: Colle
     head = ["# yaml-language-server: $schema=schema.json", f"# {_one_line(collection.name)}, as it was found."]
     if len(collection.vectors) > 1:
         head += ["# Its vectors:", *(f"#   {_one_line(_vector(vector))}" for vector in collection.vectors)]
+    head += [f"# Note: {_one_line(each)}" for each in collection.findings]
     return "\n".join([*head, _dumped(document)])
 
 

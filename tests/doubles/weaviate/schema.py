@@ -141,6 +141,14 @@ def _property(body: Json) -> Json:
     if not kinds:
         raise Refused("property must contain dataType")
     kind = kinds[0]
+    if kind[:1].isupper():  # a reference, which the double declares, and holds none of
+        return {
+            "dataType": list(kinds),
+            "indexFilterable": True,
+            "indexRangeFilters": False,
+            "indexSearchable": False,
+            "name": name,
+        }
     if kind not in TYPES | NESTED:
         raise Refused(f"property '{name}': invalid dataType: [{kind}]: unknown primitive data type '{kind}'")
     made: Json = {"dataType": list(kinds), "name": name}

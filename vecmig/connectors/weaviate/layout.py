@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vecmig.connectors.weaviate import note, settings
+from vecmig.connectors.weaviate import note, settings, unread
 from vecmig.connectors.weaviate.limits import METRICS
 from vecmig.connectors.weaviate.names import ID, JSON, UNNAMED
-from vecmig.errors import UnsupportedError
 from vecmig.model.collection import Collection, Field, FieldType, Index, Metric, VectorField
 
 TYPES: dict[FieldType, str] = {
@@ -24,7 +23,6 @@ TYPES: dict[FieldType, str] = {
 }
 _FIELD_TYPES = {theirs: ours for ours, theirs in TYPES.items()}
 _METRICS: dict[str, Metric] = {theirs: ours for ours, theirs in METRICS.items()}
-KNOWN = {*_FIELD_TYPES, "uuid", "uuid[]", "object", "object[]", "blob", "blobHash", "geoCoordinates", "phoneNumber"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,9 @@ def layout_of(
     records cannot be read.
     """
     mark, noted = note.read(schema.get("description") or "")
-    vectors = {
-        stored: field
-        for stored, field in _vectors(name, schema, noted, dimensions, without).items()
-        if stored not in without and field.name not in without
-    }
-    properties = tuple(_properties(name, schema.get("properties") or [], noted, without))
+    findings = unread.findings(name, schema, stored_vectors(schema), without)
+    vectors = _vectors(schema, noted, dimensions, without)
+    properties = tuple(_property(each, noted) for each in schema.get("properties") or [] if each["name"] not in without)
     ours = {each.name for each in properties if each.type == "text"}
     fields = tuple(_field(each) for each in properties if each.type in _FIELD_TYPES and each.name not in (ID, JSON))
     stored_name = str(schema["class"])
@@ -87,6 +82,7 @@ def layout_of(
             *settings.from_schema(schema, {stored: field.name for stored, field in vectors.items()}),
             *((("alias of", stored_name),) if stored_name != name else ()),
         ),
+        findings,
     )
     return Layout(
         stored_name,
@@ -109,29 +105,18 @@ def stored_vectors(schema: Mapping[str, Any]) -> list[str | None]:
 
 
 def _vectors(
-    name: str, schema: dict[str, Any], noted: note.Note, dimensions: Mapping[str | None, int], without: Sequence[str]
+    schema: dict[str, Any], noted: note.Note, dimensions: Mapping[str | None, int], without: Sequence[str]
 ) -> dict[str | None, VectorField]:
     found: dict[str | None, VectorField] = {}
     for stored in stored_vectors(schema):
+        if (stored or UNNAMED) in without:
+            continue
         type_, config = settings.vector_config(schema, stored)
         ours = noted.vectors.get(stored or UNNAMED, stored) if stored not in (None, UNNAMED) or noted.vectors else ""
-        label = ours or ""
-        if label in without or stored in without:
-            continue
         inner = config.get("hnsw") or config if type_ == "dynamic" else config
-        if (inner.get("multivector") or {}).get("enabled"):
-            raise UnsupportedError(
-                f"collection {name!r}: vector `{stored or UNNAMED}` has several rows a record, which vecmig does not move:"
-                f" say `without: [{stored or UNNAMED}]` to leave it out"
-            )
         distance = config.get("distance") or inner.get("distance") or "cosine"
-        if distance not in _METRICS:
-            raise UnsupportedError(
-                f"collection {name!r}: vector `{stored or UNNAMED}` is compared by {distance}, which vecmig does not know:"
-                f" say `without: [{stored or UNNAMED}]` to leave it out"
-            )
         size = noted.dimensions.get(stored or UNNAMED) or dimensions.get(stored, 0)
-        found[stored] = VectorField(label, size, _METRICS[distance], index=_index(type_, inner))
+        found[stored] = VectorField(ours or "", size, _METRICS[distance], index=_index(type_, inner))
     return found
 
 
@@ -139,22 +124,6 @@ def _index(type_: str, config: Mapping[str, Any]) -> Index | None:
     if type_ in ("hnsw", "dynamic"):
         return Index(m=config.get("maxConnections"), ef_construction=config.get("efConstruction"))
     return Index("flat") if type_ == "flat" else None
-
-
-def _properties(name: str, raw: Sequence[Any], noted: note.Note, without: Sequence[str]) -> "list[Property]":
-    found = []
-    for each in raw:
-        if each["name"] in without:
-            continue
-        type_ = each["dataType"][0]
-        if type_ not in KNOWN:
-            what = "a reference" if type_[:1].isupper() else f"of type {type_}"
-            raise UnsupportedError(
-                f"collection {name!r}: property `{each['name']}` is {what}, which vecmig does not move: say"
-                f" `without: [{each['name']}]` to leave it out"
-            )
-        found.append(_property(each, noted))
-    return found
 
 
 def _property(raw: Mapping[str, Any], noted: note.Note | None) -> Property:

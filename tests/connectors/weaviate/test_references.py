@@ -1,0 +1,126 @@
+"""What a collection of others has that is not read, or read as something else, is named: never absent in silence."""
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from weaviate.classes.data import DataObject
+
+from tests.connectors.weaviate.places import make, options, remove
+from tests.weaviate_server import WeaviateServer, connected
+from vecmig.connectors.weaviate.connector import WeaviateConnector
+from vecmig.errors import UnsupportedError
+
+NAME, AUTHORS = "BooksOfOthers", "AuthorsOfOthers"
+COVER = base64.b64encode(bytes(range(256))).decode()
+
+
+@contextmanager
+def books_of_others(server: WeaviateServer) -> Iterator[None]:
+    """A collection with two references, a blob, a blob inside an object, and three vectors of which one can be read."""
+    for name in (NAME, AUTHORS):
+        remove(server, name)
+    make(server, {"class": AUTHORS, "vectorizer": "none", "vectorIndexType": "hnsw"})
+    make(
+        server,
+        {
+            "class": NAME,
+            "properties": [
+                {"name": "title", "dataType": ["text"]},
+                {"name": "hasAuthor", "dataType": [AUTHORS]},
+                {"name": "hasEditor", "dataType": [AUTHORS]},
+                {"name": "cover", "dataType": ["blob"]},
+                {
+                    "name": "back",
+                    "dataType": ["object"],
+                    "nestedProperties": [
+                        {"name": "image", "dataType": ["blob"]},
+                        {"name": "text", "dataType": ["text"]},
+                    ],
+                },
+            ],
+            "vectorConfig": {
+                "plain": {"vectorizer": {"none": {}}, "vectorIndexType": "hnsw"},
+                "bits": {
+                    "vectorizer": {"none": {}},
+                    "vectorIndexType": "hnsw",
+                    "vectorIndexConfig": {"distance": "hamming"},
+                },
+                "words": {
+                    "vectorizer": {"none": {}},
+                    "vectorIndexType": "hnsw",
+                    "vectorIndexConfig": {"multivector": {"enabled": True}},
+                },
+            },
+        },
+    )
+    properties: dict[str, Any] = {"title": "a", "cover": COVER, "back": {"image": COVER, "text": "b"}}
+    with connected(server) as client:
+        added = client.collections.use(NAME).data.insert_many(
+            [DataObject(properties=properties, vector={"plain": [1.0, 2.0]})]
+        )
+        assert not added.errors
+    yield
+    for name in (NAME, AUTHORS):
+        remove(server, name)
+
+
+@pytest.fixture
+def books(weaviate_server: WeaviateServer) -> Iterator[WeaviateServer]:
+    with books_of_others(weaviate_server):
+        yield weaviate_server
+
+
+WITHOUT = ("hasAuthor", "hasEditor", "bits", "words")
+FINDINGS = (
+    f"hasAuthor is a reference to {AUTHORS}, so it is left out",
+    f"hasEditor is a reference to {AUTHORS}, so it is left out",
+    "bits is a vector that is compared by hamming, which vecmig does not know, so it is left out",
+    "words is a vector of several rows a record, so it is left out",
+    "cover holds blobs, which are moved as text in base64",
+    "back.image holds blobs, which are moved as text in base64",
+)
+
+
+def opened(server: WeaviateServer, *without: str) -> WeaviateConnector:
+    return options(server, NAME, without=without).open()
+
+
+def test_what_cannot_be_moved_is_refused_all_at_once_with_the_way_out(books: WeaviateServer) -> None:
+    connector = opened(books)
+    with pytest.raises(UnsupportedError) as refused:
+        connector.describe(NAME)
+    connector.close()
+    said = str(refused.value)
+    for each in FINDINGS[:4]:
+        assert each.removesuffix(", so it is left out") in said
+    assert "say `without: [hasAuthor, hasEditor, bits, words]` to leave it out" in said
+
+
+def test_a_reference_that_the_spec_leaves_out_is_named_and_all_else_is_read(books: WeaviateServer) -> None:
+    connector = opened(books, *WITHOUT)
+    found = connector.describe(NAME)
+    assert found
+    assert found.findings == FINDINGS
+    assert [each.name for each in found.vectors] == ["plain"]
+    (part,) = connector.partitions(NAME, 1)
+    ((batch, _),) = connector.read(part, None)
+    assert json.loads(batch.strings("metadata")[0]) == {
+        "title": "a",
+        "cover": COVER,
+        "back": {"image": COVER, "text": "b"},
+    }
+    connector.close()
+
+
+def test_other_names_that_the_spec_leaves_out_are_told_too(books: WeaviateServer) -> None:
+    connector = opened(books, *WITHOUT, "title", "titel", "cover")
+    found = connector.describe(NAME)
+    assert found
+    assert "title is left out, as `without` says" in found.findings
+    assert "`without` names titel, which is not there" in found.findings
+    assert not any("cover holds blobs" in each for each in found.findings)
+    connector.close()
