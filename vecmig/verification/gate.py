@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from vecmig.comparison.compare import Comparison
-from vecmig.model.report import Breach, SearchCheck, Verdict
-from vecmig.model.settings import Thresholds
+from vecmig.model.report import Breach, Interval, LabelledCheck, Quality, SearchCheck, Verdict
+from vecmig.model.settings import LABELLED_MEASURES, Thresholds
 from vecmig.verification.search import Searched
 
 MISSING = "apply again: it writes what is missing"
@@ -19,6 +19,8 @@ DUPLICATES = (
     "`namespace_from`"
 )
 OVERLAP = "the index finds too little (see recall), or the source's did"
+LABELLED = "`recall` shows the index's part in it, the rest is the model's and that of the texts it embeds"
+UNASKED = "no labelled query could be asked"
 RECALL = "raise `index.ef_search` (ivfflat: `probes`), or rebuild the index with more `ef_construction` and `m`"
 
 
@@ -60,7 +62,35 @@ def search_breaches(searched: Sequence[Searched], limits: Thresholds) -> list[Br
 
 
 def _shown_only(each: Searched, measure: str) -> bool:
-    return measure == "overlap" and each.other_model
+    return measure == "overlap" and each.check.reembedded
+
+
+def labelled_breaches(checks: Sequence[LabelledCheck], limits: Thresholds) -> list[Breach]:
+    """Return which thresholds of the labelled queries the target does not reach: one breach each, of the worst vector."""
+    breaches = []
+    for measure in LABELLED_MEASURES:
+        limit = getattr(limits, measure)
+        if limit == 0:
+            continue  # not asked for
+        means = [(_quality(each.target, measure).mean, each) for each in checks if each.target is not None]
+        below = [pair for pair in means if pair[0] < limit]
+        if below:
+            mean, worst = min(below, key=lambda pair: pair[0])
+            where = f"vector {worst.vector!r}: " if worst.vector else ""
+            before = (
+                f"the source has {_quality(worst.source, measure).mean:.3f}"
+                if worst.source
+                else "of the source it is not known"
+            )
+            breaches.append(Breach(measure, limit, mean, f"{where}{before}; {LABELLED}"))
+        undecided = [each.note for each in checks if each.target is None] or ([] if checks else [UNASKED])
+        if undecided:
+            breaches.append(Breach(measure, limit, None, undecided[0]))
+    return breaches
+
+
+def _quality(found: Quality, measure: str) -> Interval:
+    return {"ndcg": found.ndcg, "mrr": found.mrr, "labelled_recall": found.recall}[measure]
 
 
 def verdict_of(breaches: Sequence[Breach]) -> Verdict:

@@ -27,6 +27,7 @@ from vecmig.protocols import Event as Happening
 from vecmig.protocols import Stage
 from vecmig.retry import Throttle
 from vecmig.verification.again import with_sample
+from vecmig.verification.asked import Embeds
 from vecmig.verification.verify import verify
 
 
@@ -41,6 +42,7 @@ class Proof:
     written: Some[str] = ()  # namespaces that the migration has written before
     decisions: tuple[Decision, ...] = ()  # how vectors came about at the last apply
     purse: Purse | None = None  # where embeddings are, and who pays for a sample of those that are gone
+    embeds: Embeds | None = None  # what makes vectors of queries that are texts, for each side
     lag_s: float = 0.0  # see `verify`
     read_records_per_s: int | None = None  # of the source, over all workers
     workers: int = 1
@@ -89,6 +91,7 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
                 declared=sides.declared,
                 excluded=unexpected,
                 written=proof.written,
+                embeds=proof.embeds,
                 lag_s=proof.lag_s,
                 watch=count.add,
                 stop=stop,

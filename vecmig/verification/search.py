@@ -1,209 +1,187 @@
-"""Is search as good as before? Records of the source are the queries, on both sides."""
+"""Is search as good as before? The same queries on both sides, and on the target with and without its index."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import numpy as np
-
-from vecmig.comparison.reading import Side
-from vecmig.errors import UnsupportedError
-from vecmig.model.batch import RecordBatch, column_of
-from vecmig.model.collection import Collection as Schema
-from vecmig.model.collection import VectorField
-from vecmig.model.filter import All, Filter, describe, fields_of
+from vecmig.model.batch import RecordBatch
+from vecmig.model.filter import Filter, describe, fields_of
 from vecmig.model.metadata import canonical, dumps, loads
-from vecmig.model.plan import Conversion
 from vecmig.model.record import Key
 from vecmig.model.report import SearchCheck
-from vecmig.protocols import Hits, Search, Source
+from vecmig.protocols import Hits, Source
+from vecmig.verification.asked import Asked, Name, Setting, both, hits_of, sampled
 from vecmig.verification.measure import interval, overlap, recall, without
 
 EXCLUDED_ASKED = 100  # so many more neighbours are asked of the source, for rejected records are left out
 COMPARED_VALUES = 50  # records that show whether a conversion left a field as it was
+
+Ranked = list[tuple[Key, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
     check: SearchCheck
     unknown: tuple[str, ...] = ()  # measures that this check ought to have given, but could not
-    other_model: bool = (
-        False  # each side was asked with a vector of its own model: the overlap is shown, and gates nothing
-    )
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What all checks of one verification share."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What both sides found, a query each; None: it could not be asked there, see `why`."""
 
-    source: Side
-    target: Side
-    schemas: tuple[Schema | None, Schema]  # of the source as it is, of the target as it is declared
-    conversion: Conversion
-    excluded: frozenset[Key]
-    top_k: int
+    searched: Searched
+    target: Sequence[Ranked | None]
+    source: Sequence[Ranked | None]  # with what the target need not hold
+    why: Mapping[Name, Sequence[str]]
 
 
 def search_checks(setting: Setting, samples: Mapping[str, RecordBatch], filters: Sequence[Filter]) -> list[Searched]:
     """Run the records of `samples`, by namespace, as queries: with each vector, without a filter and with each."""
     results: list[Searched] = []
     with closing(setting.source.open()) as source, closing(setting.target.open()) as target:
-        for field in setting.schemas[1].vectors:
-            if field.kind == "sparse":
-                continue
+        for field in setting.shapes.dense:
             for namespace, records in sorted(samples.items()):
-                if f"vector:{field.name}" not in records.names:  # made of texts, and not in the cache any more
-                    records = target.fetch(setting.target.collection, records.keys)
-                rows, queries = records.present_vectors(field.name)
-                if len(rows):
-                    asked = _Asked(field, namespace, records.take(rows), queries)
-                    results += [_check(setting, source, target, asked, each) for each in (None, *filters)]
+                asked = sampled(setting, source, target, field, namespace, records)
+                if asked is not None:
+                    results += [run(setting, source, target, asked, each).searched for each in (None, *filters)]
     return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    field: VectorField  # of the target
-    namespace: str
-    records: RecordBatch
-    queries: "np.ndarray[tuple[int, int], np.dtype[np.float32]]"  # (q, d), their vectors
+def run(setting: Setting, source: Source, target: Source, asked: Asked, filter: Filter | None) -> Run:
+    """Run queries on both sides, and on the target exactly, too. `filter` holds besides each query's own."""
+    name, k = asked.field.name, setting.top_k
+    wide = k + any(each is not None for each in asked.itself)
+    reembedded = setting.shapes.reembedded(name)
+    text = describe(filter) if filter is not None else ""
+    results, refused = hits_of(target, setting.target.collection, asked, asked.of_target, name, wide, filter)
+    found = [_cut(hits, itself, frozenset(), k) for hits, itself in zip(results, asked.itself, strict=True)]
+    why_target = [*(f"the target cannot search so: {each}" for each in refused), *asked.why.get("target", ())]
+    notes = [*why_target]
+    asked_there = [n for n, each in enumerate(found) if each is not None]
+    if not asked_there:
+        check = SearchCheck(name, asked.namespace, text, 0, k, note="; ".join(notes), reembedded=reembedded)
+        nothing = [None] * len(found)
+        return Run(Searched(check, ("overlap", "recall")), nothing, nothing, {"target": notes, "source": notes})
+    unknown = {"overlap", "recall"} if len(asked_there) < len(found) else set[str]()
 
-    def search(self, k: int, vector: str, filter: Filter | None, exact: bool = False) -> Search:
-        return Search(self.queries, k + 1, vector, self.namespace, filter, self.field.index, exact)
+    whole, before, reasons = _before(setting, source, asked, filter, wide)
+    why_source = [*asked.why.get("source", ()), *reasons]
+    notes += why_source
+    # with a filter that only the target can run there is no overlap to miss
+    if filter is None and any(before[n] is None and asked.filters[n] is None for n in asked_there):
+        unknown.add("overlap")
+    if filter is None and not any(each is not None for each in before):
+        unknown.add("overlap")
 
-    def of_source(self, raw: RecordBatch, vector: str) -> "_Asked":
-        """Return these queries with the vectors that the source itself holds. `raw`: the same records, as they are there.
-
-        A record whose vector the source lacks keeps none: then nothing is found near it.
-        """
-        row_of = {key: row for row, key in enumerate(raw.keys)}
-        rows, vectors = raw.present_vectors(vector)
-        held = dict(zip(rows.tolist(), vectors, strict=True))
-        kept = [n for n, key in enumerate(self.records.keys) if row_of.get(key) in held]
-        own = np.array([held[row_of[self.records.keys[n]]] for n in kept], np.float32).reshape(len(kept), -1)
-        return _Asked(self.field, self.namespace, self.records.take(kept), own)
-
-
-def _check(setting: Setting, source: Source, target: Source, asked: _Asked, filter: Filter | None) -> Searched:
-    keys, k = asked.records.keys, setting.top_k
-    other_model = any(rule.name == asked.field.name for rule in setting.conversion.embed)
-    notes: list[str] = []
-    unknown: list[str] = []
-    try:
-        results = target.search(setting.target.collection, asked.search(k, asked.field.name, filter))
-    except UnsupportedError as error:
-        text = describe(filter) if filter is not None else ""
-        check = SearchCheck(asked.field.name, asked.namespace, text, 0, k, note=f"the target cannot search so: {error}")
-        return Searched(check, ("overlap", "recall"), other_model)
-    found = _cut(results, keys, (), k)
-    before: list[list[tuple[Key, float]]] | None = None
-    reason = _incomparable(setting, source, asked, filter)
-    if reason is not None:
-        notes.append(f"overlap is not measured: {reason}")
-        if filter is None:
-            unknown.append("overlap")
-    else:
-        try:
-            before = _of_source(setting, source, asked, filter)
-        except UnsupportedError as error:
-            notes.append(f"the source cannot run this search: {error}")
-            if filter is None:
-                unknown.append("overlap")
-    exact: list[list[tuple[Key, float]]] | None = None
+    exact: list[Ranked | None] = [None] * len(found)
+    alone = len(found) == 1 and asked.itself[0] is not None  # it does not show that there is another record to find
     if not target.capabilities.searchable:
         notes.append("recall is 1 by definition: the target compares every record and has no index that could miss one")
     else:
-        try:
-            search = asked.search(k, asked.field.name, filter, exact=True)
-            exact = _cut(target.search(setting.target.collection, search), keys, (), k)
-        except UnsupportedError as error:
-            notes.append(f"the target cannot search exactly: {error}")
-            unknown.append("recall")
-    alone = len(keys) == 1  # one query does not show that there is another record to find
-    if before is not None and filter is None and not alone and not any(before) and not any(found):
-        notes.append("overlap is not known: neither side finds anything")
-        unknown.append("overlap")
-        before = None
-    if exact is not None and not any(exact) and (any(found) or (filter is None and not alone)):
-        if asked.field.index is not None and asked.field.index.type == "flat":
-            notes.append("recall is 1 by definition: the target has no approximate index")
-        else:
-            notes.append("recall is not known: exact search finds nothing")
-            unknown.append("recall")
-    if before is not None and filter is not None and not any(before) and not any(found):
-        notes.append("the filter matches no record on either side, so it shows nothing")
-        before = None
-    overlaps = [overlap(a, b) for a, b in zip(before, found, strict=True)] if before is not None else []
-    recalls = [recall(a, b) for a, b in zip(found, exact, strict=True) if b] if exact is not None else []
+        results, refused = hits_of(target, setting.target.collection, asked, asked.of_target, name, wide, filter, True)
+        exact = [_cut(hits, itself, frozenset(), k) for hits, itself in zip(results, asked.itself, strict=True)]
+        if refused:
+            notes += [f"the target cannot search exactly: {each}" for each in refused]
+            unknown.add("recall")
+        elif not any(exact) and (any(found) or (filter is None and not alone)):
+            if asked.field.index is not None and asked.field.index.type == "flat":
+                notes.append("recall is 1 by definition: the target has no approximate index")
+            else:
+                notes.append("recall is not known: exact search finds nothing")
+                unknown.add("recall")
+
+    pairs = [(a, b) for a, b in zip(before, found, strict=True) if a is not None and b is not None]
+    if pairs and not any(a or b for a, b in pairs):
+        if filter is not None:
+            notes.append("the filter matches no record on either side, so it shows nothing")
+            pairs = []
+        elif not alone:
+            notes.append("overlap is not known: neither side finds anything")
+            unknown.add("overlap")
+            pairs = []
+    overlaps = [overlap(a, b) for a, b in pairs]
+    recalls = [recall(a, b) for a, b in zip(found, exact, strict=True) if a is not None and b]
     check = SearchCheck(
-        vector=asked.field.name,
+        vector=name,
         namespace=asked.namespace,
-        filter=describe(filter) if filter is not None else "",
-        queries=len(keys),
+        filter=text,
+        queries=len(asked_there),
         top_k=k,
         overlap=interval(overlaps),
-        perfect=sum(each == 1 for each in overlaps) if before is not None else None,
+        perfect=sum(each == 1 for each in overlaps) if pairs else None,
         recall=interval(recalls),
         overlaps=tuple(overlaps),
         recalls=tuple(recalls),
-        note="; ".join(notes),
+        note="; ".join(dict.fromkeys(notes)),
+        reembedded=reembedded,
     )
-    return Searched(check, tuple(unknown), other_model)
+    in_order = tuple(each for each in ("overlap", "recall") if each in unknown)
+    return Run(Searched(check, in_order), found, whole, {"target": why_target, "source": why_source})
 
 
-def _of_source(setting: Setting, source: Source, asked: _Asked, filter: Filter | None) -> list[list[tuple[Key, float]]]:
-    where = setting.conversion.where  # the target holds no other records
-    parts = tuple(each for each in (where, filter) if each is not None)
+def _before(
+    setting: Setting, source: Source, asked: Asked, filter: Filter | None, wide: int
+) -> tuple[list[Ranked | None], list[Ranked | None], list[str]]:
+    """Return what the source finds, that with what the target need not hold left out, to be compared, and why not all."""
+    nothing: list[Ranked | None] = [None] * len(asked.of_source)
+    reason = _unasked(setting, asked)
+    if reason is not None:
+        return nothing, nothing, [f"overlap is not measured: {reason}"]
+    origin = setting.shapes.origin(asked.field.name)
+    assert origin is not None, "else it is not asked"
+    other_metric = origin.metric != asked.field.metric and not setting.shapes.reembedded(asked.field.name)
+    reasons = []
+    if other_metric:
+        reasons.append(
+            f"overlap is not measured: the source's metric is {origin.metric}, the target's {asked.field.metric}"
+        )
+        if not asked.labelled:
+            return nothing, nothing, reasons
+    queries = [*asked.of_source]
+    for own in dict.fromkeys(asked.filters):
+        if changed := _changed_fields(setting, source, asked.known, both(own, filter)):
+            why = f"the migration changes {', '.join(changed)}, by which the filter selects"
+            reasons.append(f"overlap is not measured: {why}")
+            queries = [None if each == own else query for query, each in zip(queries, asked.filters, strict=True)]
+    where = both(setting.shapes.conversion.where, filter)  # the target holds no other records
     more = min(len(setting.excluded), EXCLUDED_ASKED)
-    name, keys = _source_name(setting, asked), asked.records.keys
-    if any(rule.name == asked.field.name for rule in setting.conversion.embed):
-        asked = asked.of_source(source.fetch(setting.source.collection, keys), name)
-    search = asked.search(setting.top_k + more, name, All(parts) if len(parts) > 1 else (*parts, None)[0])
-    hits = source.search(setting.source.collection, search) if len(asked.records) else []
-    found = dict(zip(asked.records.keys, _cut(hits, asked.records.keys, setting.excluded, setting.top_k), strict=True))
-    return [found.get(key, []) for key in keys]
+    results, refused = hits_of(source, setting.source.collection, asked, queries, origin.name, wide + more, where)
+    reasons += [f"the source cannot run this search: {each}" for each in refused]
+    whole, left = (
+        [_cut(hits, itself, out, setting.top_k) for hits, itself in zip(results, asked.itself, strict=True)]
+        for out in (frozenset[Key](), setting.excluded)
+    )
+    return whole, nothing if other_metric else left, reasons
 
 
-def _cut(
-    results: Sequence[Hits], queries: Sequence[Key], excluded: Collection[Key], k: int
-) -> list[list[tuple[Key, float]]]:
-    """Return each query's k nearest, without the record that the query is."""
-    return [without(hits, {key, *excluded}, k) for key, hits in zip(queries, results, strict=True)]
+def _cut(hits: Hits | None, itself: Key | None, excluded: frozenset[Key], k: int) -> Ranked | None:
+    """Return the k nearest, without the record that the query is."""
+    if hits is None:
+        return None
+    return without(hits, excluded if itself is None else {itself, *excluded}, k)
 
 
-def _source_name(setting: Setting, asked: _Asked) -> str:
-    rules = {rule.name: rule.source for rule in setting.conversion.vectors}
-    rules |= {rule.name: rule.before for rule in setting.conversion.embed if rule.before is not None}
-    return rules.get(asked.field.name, asked.field.name)
-
-
-def _incomparable(setting: Setting, source: Source, asked: _Asked, filter: Filter | None) -> str | None:
+def _unasked(setting: Setting, asked: Asked) -> str | None:
     """Return why the source's results could not be the target's even if all went well."""
-    conversion, schema = setting.conversion, setting.schemas[0]
+    conversion = setting.shapes.conversion
     if conversion.limit is not None:
         return f"the migration takes only {conversion.limit:,} records of the source"
     if conversion.namespace_from is not None:
         return "the source's namespaces are not the target's"
-    if any(rule.name == asked.field.name and rule.before is None for rule in setting.conversion.embed):
-        return "the source has no vectors"
-    name = _source_name(setting, asked)
-    fields = {column_of(each): each for each in schema.vectors} if schema else {}
-    field = fields.get(f"vector:{name}")
-    if field is None:
-        return f"the source has no vector {name!r}"
-    if field.metric != asked.field.metric:
-        return f"the source's metric is {field.metric}, the target's {asked.field.metric}"
-    if filter is not None and (changed := _changed_fields(setting, source, asked.records, filter)):
-        return f"the migration changes {', '.join(changed)}, by which the filter selects"
+    if setting.shapes.origin(asked.field.name) is None:
+        name = setting.shapes.origin_name(asked.field.name)
+        return f"the source has no vector {name!r}" if name else "the source has no vectors"
     return None
 
 
-def _changed_fields(setting: Setting, source: Source, records: RecordBatch, filter: Filter) -> list[str]:
+def _changed_fields(setting: Setting, source: Source, records: RecordBatch | None, filter: Filter | None) -> list[str]:
     """Return the filter's fields whose values the conversion changes, as some records show."""
-    rules = [rule for rule in setting.conversion.fields if {rule.name, rule.source} & fields_of(filter)]
+    if filter is None:
+        return []
+    rules = [rule for rule in setting.shapes.conversion.fields if {rule.name, rule.source} & fields_of(filter)]
     changed = {rule.name for rule in rules if rule.drop or rule.name != rule.source}
     typed = [rule.name for rule in rules if rule.type is not None and rule.name not in changed]
-    if typed:
+    if typed and records is not None:
         some = records.slice(0, COMPARED_VALUES)
         raw = source.fetch(setting.source.collection, some.keys)
         before = dict(zip(raw.keys, map(loads, raw.bytes_of("metadata")), strict=True))

@@ -18,12 +18,16 @@ from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection as Schema
 from vecmig.model.effort import SEARCHED_NAMESPACES
 from vecmig.model.plan import Conversion
+from vecmig.model.query import Golden
 from vecmig.model.record import Key
-from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report
+from vecmig.model.report import Breach, CountCheck, LabelledCheck, RecordsCheck, Report
 from vecmig.model.settings import Sample, Thresholds
 from vecmig.protocols import Counts, Target
-from vecmig.verification.gate import record_breaches, search_breaches, verdict_of
-from vecmig.verification.search import Searched, Setting, search_checks
+from vecmig.verification.asked import Embeds, Setting
+from vecmig.verification.gate import labelled_breaches, record_breaches, search_breaches, verdict_of
+from vecmig.verification.golden import golden_checks
+from vecmig.verification.search import COMPARED_VALUES, Searched, search_checks
+from vecmig.verification.shapes import Shapes
 
 SETTLE_S = 600.0
 SLICE_S = 15.0  # of a wait, after which a person's wish to stop is heard
@@ -41,6 +45,7 @@ def verify(
     declared: Schema | None = None,
     excluded: Collection[Key] = (),
     written: Collection[str] = (),
+    embeds: Embeds | None = None,
     lag_s: float = 0.0,
     watch: Watch | None = None,
     stop: Event | None = None,
@@ -48,8 +53,10 @@ def verify(
     """Check counts, records and search as `migration.verification` says. Writes nothing but what `settle` does.
 
     `source` gives records after `conversion`, in the target's terms. `declared`: the target's schema with the settings
-    of queries that the spec asks for; None: as it is. `excluded` and `written`: see `compare`. `lag_s`: how long to wait for records that were written
-    just now, where the target lacks some and may only show them late. Raises Stopped after `stop`, CollectionNotFound if a side is not there.
+    of queries that the spec asks for; None: as it is. `excluded` and `written`: see `compare`. `embeds`: what makes
+    vectors of queries that are texts; where it lacks a side's, nothing is known of what that side finds. `lag_s`: how
+    long to wait for records that were written just now, where the target lacks some and may only show them late. Raises
+    Stopped after `stop`, CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     target, waited_s = _settled(migration, target, stop)
@@ -59,11 +66,7 @@ def verify(
     wanted = migration.verification
 
     def compared(target: Side) -> tuple[Comparison, Sampler | None]:
-        sampler = (
-            Sampler(max(1, -(-(wanted.search.queries.sample or 0) // max(1, len(chosen)))), chosen)
-            if wanted.search
-            else None
-        )
+        sampler = _sampler(migration, chosen)
         return _records(wanted.records, source, target, written, excluded, sampler, watch, stop), sampler
 
     found, sampler = compared(target)
@@ -74,15 +77,21 @@ def verify(
     breaches = record_breaches(found, wanted.thresholds)
     notes += _record_notes(found)
     searched: list[Searched] = []
+    labelled: list[LabelledCheck] = []
     if wanted.search is not None and sampler is not None:
-        samples = _samples(source, sampler, chosen, whole=wanted.records == "all", stop=stop)
         # known only now: the source finds these, too, and the target cannot
         setting = replace(setting, excluded=setting.excluded | source.refused.keys)
-        searched = search_checks(setting, samples, migration.filters)
+        if migration.golden is not None:
+            known = {name: records for name in chosen if (records := sampler.records(name)) is not None}
+            searched, labelled = golden_checks(setting, migration.golden, embeds or {}, known, migration.filters)
+        else:
+            samples = _samples(source, sampler, chosen, whole=wanted.records == "all", stop=stop)
+            searched = search_checks(setting, samples, migration.filters)
         breaches += search_breaches(searched, wanted.thresholds)
-        notes += _search_notes(setting.schemas[1])
-        if not searched and found.expected and _dense(setting.schemas[1]):
-            breaches += unsearched(target, wanted.thresholds)
+        breaches += labelled_breaches(labelled, wanted.thresholds)
+        notes += _search_notes(setting.shapes.target)
+        if not searched and found.expected and setting.shapes.dense:
+            breaches += unsearched(setting, migration.golden, wanted.thresholds)
     return Report(
         name=project,
         environment=environment,
@@ -96,6 +105,7 @@ def verify(
         count=CountCheck(found.expected or {}, found.actual or {}),
         records=None if wanted.records == "none" else _records_check(found),
         search=tuple(each.check for each in searched),
+        labelled=tuple(labelled),
         breaches=tuple(breaches),
         notes=tuple(notes),
     )
@@ -168,12 +178,14 @@ def _setting(
         known = store.count(source.collection) if rules.namespace_from is None else None
     all_ = sorted((name for name in counts if known is None or name in known), key=lambda name: (-counts[name], name))
     chosen = all_[:SEARCHED_NAMESPACES]
+    if migration.golden is not None:
+        chosen = sorted({query.namespace_in(all_) for query in migration.golden.queries}.intersection(all_))
     notes = []
-    if len(chosen) < len(all_) and migration.verification.search is not None:
+    if len(chosen) < len(all_) and migration.verification.search is not None and migration.golden is None:
         notes.append(f"search was tested in the {len(chosen)} largest of {len(all_):,} namespaces")
     top_k = migration.verification.search.top_k if migration.verification.search else 0
-    schemas = (before, declared or actual)
-    return Setting(source, target, schemas, rules, frozenset(excluded), top_k), chosen, notes
+    shapes = Shapes(before, declared or actual, rules)
+    return Setting(source, target, shapes, frozenset(excluded), top_k, all_), chosen, notes
 
 
 def _records(
@@ -251,14 +263,25 @@ def _search_notes(schema: Schema) -> list[str]:
     return [f"search is not tested with the sparse vectors {', '.join(map(repr, sparse))}"] if sparse else []
 
 
-def unsearched(target: Side, limits: Thresholds) -> list[Breach]:
+def unsearched(setting: Setting, golden: Golden | None, limits: Thresholds) -> list[Breach]:
     """Return what stays undecided where there is nothing to query with."""
-    with closing(target.open()) as store:
+    with closing(setting.target.open()) as store:
         indexed = store.capabilities.searchable
-    gated = [("overlap", limits.overlap)] + ([("recall", limits.recall)] if indexed else [])
-    hint = "no record of the source has a vector to query with. `thresholds: {{{}: 0}}` leaves it out"
-    return [Breach(name, limit, None, hint.format(name)) for name, limit in gated if limit > 0]
+    compared = not all(setting.shapes.reembedded(field.name) for field in setting.shapes.dense)
+    gated = [("overlap", limits.overlap)] * compared + [("recall", limits.recall)] * indexed
+    what = "no record of the source has a vector" if golden is None else f"{golden.file} has nothing"
+    return [
+        Breach(name, limit, None, f"{what} to query with. `thresholds: {{{name}: 0}}` leaves it out")
+        for name, limit in gated
+        if limit > 0
+    ]
 
 
-def _dense(schema: Schema) -> bool:
-    return any(field.kind != "sparse" for field in schema.vectors)
+def _sampler(migration: Migration, namespaces: Collection[str]) -> Sampler | None:
+    """Return what chooses the queries among the records or, where there are others, a few that show the conversion."""
+    search = migration.verification.search
+    if search is None:
+        return None
+    if search.queries.sample is None:
+        return Sampler(COMPARED_VALUES, namespaces)
+    return Sampler(max(1, -(-search.queries.sample // max(1, len(namespaces)))), namespaces)

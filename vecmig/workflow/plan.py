@@ -24,6 +24,7 @@ from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, P
 from vecmig.model.state import Applied, Cursor, Lineup, State
 from vecmig.planning.plan import plan_migration, with_data
 from vecmig.planning.target import plan_target
+from vecmig.verification.fit import unfit_queries
 from vecmig.verification.migration import sides_of
 from vecmig.workflow.embeddings import may_embed, open_cache, purses
 from vecmig.workflow.observe import observe_source, observe_target
@@ -102,6 +103,8 @@ def _planned(
         except RebuildNeeded as needed:
             first = first or needed
             continue
+        if found.actions or found.verify:
+            _refuse_unfit(work, source)
         if first is None:
             return replace(found, generation=generation)
         beside = at_generation(migration.target, lineup, lineup.serving).label
@@ -111,6 +114,13 @@ def _planned(
         return replace(found, generation=generation, beside=beside, why=why)
     assert first is not None
     raise first
+
+
+def _refuse_unfit(migration: Migration, source: Observed) -> None:
+    """Raise SpecError where the user's own queries cannot be asked: better now than when everything is moved."""
+    assert source.collection is not None
+    if problems := unfit_queries(migration, source.collection, source.counts, source.decisions):
+        raise SpecError(*problems)
 
 
 def _with_evidence(
