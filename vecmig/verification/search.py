@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from vecmig.model.batch import RecordBatch
 from vecmig.model.filter import Filter, describe, fields_of
 from vecmig.model.metadata import canonical, dumps, loads
@@ -14,6 +16,7 @@ from vecmig.verification.asked import Asked, Name, Setting, both, hits_of, sampl
 from vecmig.verification.measure import interval, overlap, recall, without
 
 EXCLUDED_ASKED = 100  # so many more neighbours are asked of the source, for rejected records are left out
+MEASURES = ("overlap", "recall")
 COMPARED_VALUES = 50  # records that show whether a conversion left a field as it was
 
 Ranked = list[tuple[Key, float]]
@@ -51,26 +54,30 @@ def run(setting: Setting, source: Source, target: Source, asked: Asked, filter: 
     """Run queries on both sides, and on the target exactly, too. `filter` holds besides each query's own."""
     name, k = asked.field.name, setting.top_k
     wide = k + any(each is not None for each in asked.itself)
-    reembedded = setting.shapes.reembedded(name)
-    text = describe(filter) if filter is not None else ""
-    results, refused = hits_of(target, setting.target.collection, asked, asked.of_target, name, wide, filter)
-    found = [_cut(hits, itself, frozenset(), k) for hits, itself in zip(results, asked.itself, strict=True)]
+    check = SearchCheck(
+        vector=name,
+        namespace=asked.namespace,
+        filter=describe(filter) if filter is not None else "",
+        queries=0,
+        top_k=k,
+        reembedded=setting.shapes.reembedded(name),
+    )
+    found, refused = _of_target(setting, target, asked, filter, wide)
     why_target = [*(f"the target cannot search so: {each}" for each in refused), *asked.why.get("target", ())]
-    notes = [*why_target]
-    asked_there = [n for n, each in enumerate(found) if each is not None]
-    if not asked_there:
-        check = SearchCheck(name, asked.namespace, text, 0, k, note="; ".join(notes), reembedded=reembedded)
-        nothing = [None] * len(found)
-        return Run(Searched(check, ("overlap", "recall")), nothing, nothing, {"target": notes, "source": notes})
-    unknown = {"overlap", "recall"} if len(asked_there) < len(found) else set[str]()
-
-    whole, before, reasons = _before(setting, source, asked, filter, wide)
+    there = [n for n, each in enumerate(found) if each is not None]
+    whole: list[Ranked | None] = [None] * len(found)
+    before, reasons = whole, list[str]()
+    if there or asked.labelled:
+        whole, before, reasons = _before(setting, source, asked, filter, wide)
     why_source = [*asked.why.get("source", ()), *reasons]
-    notes += why_source
+    why: dict[Name, Sequence[str]] = {"target": why_target, "source": why_source}
+    if not there:
+        return Run(Searched(replace(check, note="; ".join(why_target)), MEASURES), found, whole, why)
+
+    notes, unknown = [*why_target, *why_source], set(MEASURES if len(there) < len(found) else ())
     # with a filter that only the target can run there is no overlap to miss
-    if filter is None and any(before[n] is None and asked.filters[n] is None for n in asked_there):
-        unknown.add("overlap")
-    if filter is None and not any(each is not None for each in before):
+    plain = [n for n in there if asked.filters[n] is None] or there
+    if filter is None and any(before[n] is None for n in plain):
         unknown.add("overlap")
 
     exact: list[Ranked | None] = [None] * len(found)
@@ -78,8 +85,7 @@ def run(setting: Setting, source: Source, target: Source, asked: Asked, filter: 
     if not target.capabilities.searchable:
         notes.append("recall is 1 by definition: the target compares every record and has no index that could miss one")
     else:
-        results, refused = hits_of(target, setting.target.collection, asked, asked.of_target, name, wide, filter, True)
-        exact = [_cut(hits, itself, frozenset(), k) for hits, itself in zip(results, asked.itself, strict=True)]
+        exact, refused = _of_target(setting, target, asked, filter, wide, exact=True)
         if refused:
             notes += [f"the target cannot search exactly: {each}" for each in refused]
             unknown.add("recall")
@@ -91,32 +97,36 @@ def run(setting: Setting, source: Source, target: Source, asked: Asked, filter: 
                 unknown.add("recall")
 
     pairs = [(a, b) for a, b in zip(before, found, strict=True) if a is not None and b is not None]
-    if pairs and not any(a or b for a, b in pairs):
-        if filter is not None:
+    if not any(a or b for a, b in pairs):
+        if pairs and filter is not None:
             notes.append("the filter matches no record on either side, so it shows nothing")
             pairs = []
-        elif not alone:
+        elif pairs and not alone:
             notes.append("overlap is not known: neither side finds anything")
             unknown.add("overlap")
             pairs = []
     overlaps = [overlap(a, b) for a, b in pairs]
     recalls = [recall(a, b) for a, b in zip(found, exact, strict=True) if a is not None and b]
-    check = SearchCheck(
-        vector=name,
-        namespace=asked.namespace,
-        filter=text,
-        queries=len(asked_there),
-        top_k=k,
+    check = replace(
+        check,
+        queries=len(there),
         overlap=interval(overlaps),
         perfect=sum(each == 1 for each in overlaps) if pairs else None,
         recall=interval(recalls),
         overlaps=tuple(overlaps),
         recalls=tuple(recalls),
         note="; ".join(dict.fromkeys(notes)),
-        reembedded=reembedded,
     )
-    in_order = tuple(each for each in ("overlap", "recall") if each in unknown)
-    return Run(Searched(check, in_order), found, whole, {"target": why_target, "source": why_source})
+    return Run(Searched(check, tuple(each for each in MEASURES if each in unknown)), found, whole, why)
+
+
+def _of_target(
+    setting: Setting, target: Source, asked: Asked, filter: Filter | None, k: int, exact: bool = False
+) -> tuple[list[Ranked | None], list[str]]:
+    collection, name = setting.target.collection, asked.field.name
+    results, refused = hits_of(target, collection, asked, asked.of_target, name, k, filter, exact)
+    nothing = frozenset[Key]()
+    return [_cut(hits, each, nothing, setting.top_k) for hits, each in zip(results, asked.itself, strict=True)], refused
 
 
 def _before(
