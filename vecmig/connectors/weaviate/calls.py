@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity import wait_exponential_jitter as backoff
 
-from vecmig.connectors.weaviate.errors import ERRORS, TookTooLong, of_status, translated
+from vecmig.connectors.weaviate.errors import ERRORS, Asleep, TookTooLong, of_status, translated
 from vecmig.connectors.weaviate.session import TIMEOUT_S, Session
 from vecmig.errors import TransientError
 
@@ -93,8 +93,8 @@ def all_of(started: Sequence["Future[T]"]) -> list[T]:
 
 
 def _may_succeed(error: BaseException) -> bool:
-    """Return whether to try again at once: what took too long would take as long."""
-    return isinstance(error, TransientError) and not isinstance(error, TookTooLong)
+    """Return whether the same request may do at once: what took too long would take as long."""
+    return isinstance(error, TransientError) and not isinstance(error, TookTooLong | Asleep)
 
 
 def _message(answer: Any) -> str:

@@ -1,19 +1,16 @@
 """Collections as the server has them: found, made behind an alias, changed where they may be, and removed."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from vecmig.connectors.weaviate import aliases, names, requests, settings, tenants
+from vecmig.connectors.weaviate import aliases, names, settings
 from vecmig.connectors.weaviate.calls import Calls
+from vecmig.connectors.weaviate.dimensions import dimensions
 from vecmig.connectors.weaviate.layout import Layout, layout_of
-from vecmig.connectors.weaviate.proto import search_get_pb2
 from vecmig.connectors.weaviate.schema import schema_of
 from vecmig.errors import CollectionConflict
 from vecmig.model.collection import Collection
-
-PEEKED = 3  # tenants whose first objects show the dimensions of vectors that nobody noted
 
 
 def find(calls: Calls, name: str, without: Sequence[str]) -> Layout | None:
@@ -23,7 +20,7 @@ def find(calls: Calls, name: str, without: Sequence[str]) -> Layout | None:
         return None
     layout = layout_of(name, schema, without, {})
     unknown = [stored for stored, field in layout.vectors.items() if not field.dimensions]
-    return layout_of(name, schema, without, _dimensions(calls, layout, unknown)) if unknown else layout
+    return layout_of(name, schema, without, dimensions(calls, layout, unknown)) if unknown else layout
 
 
 def create(calls: Calls, declared: Collection, has_aliases: bool) -> None:
@@ -76,21 +73,4 @@ def _others(calls: Calls, stored: str, name: str) -> str:
 
 def _schema(calls: Calls, name: str) -> dict[str, Any] | None:
     found: dict[str, Any] | None = calls.rest("describe", "get", f"/schema/{quote(name)}", missing=True)
-    return found
-
-
-def _dimensions(calls: Calls, layout: Layout, unknown: Sequence[str | None]) -> Mapping[str | None, int]:
-    """Return the dimensions of vectors as the first objects have them."""
-    places: list[str | None] = [None]
-    if layout.has_tenants:
-        places = [*sorted(tenants.statuses(calls, layout))[:PEEKED]]
-    found: dict[str | None, int] = {}
-    for place in places:
-        with tenants.awake(calls, layout, [place]) if place is not None else nullcontext():
-            named = [name for name in unknown if name is not None]
-            metadata = search_get_pb2.MetadataRequest(uuid=True, vector=None in unknown, vectors=named)
-            answer = calls.grpc("describe", "Search", requests.search(layout, place, PEEKED, metadata=metadata))
-        for record in requests.records(answer):
-            for name, vector in record.vectors.items():
-                found.setdefault(name, len(vector))
     return found

@@ -57,9 +57,7 @@ class WeaviateConnector:
         if not layout.has_tenants:
             rows = self._counted(opened, None)
             return {"": rows} if rows else {}
-        known = tenants.statuses(calls, layout)
-        with tenants.awake(calls, layout, known):
-            counts = {names.namespace(name): self._counted(opened, name) for name in known}
+        counts = {names.namespace(each): self._counted(opened, each) for each in tenants.each_awake(calls, layout)}
         return {name: rows for name, rows in counts.items() if rows}
 
     def fingerprint(self, collection: str) -> Fingerprint:
@@ -170,4 +168,5 @@ class WeaviateConnector:
     def _forget(self, collection: str) -> None:
         found = self._opened.pop(collection, None)
         if found is not None:
+            tenants.put_back(found.calls, found.layout, found.woken)
             found.calls.close()

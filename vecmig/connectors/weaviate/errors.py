@@ -46,6 +46,10 @@ class TookTooLong(TransientError):
     """No answer in time: half of it may do, too."""
 
 
+class Asleep(TransientError):
+    """The tenant is not active, for another run has put it back just now: to be woken anew."""
+
+
 class Refused(ConnectorError):
     """The server does not take the request as it is. `reason`: why, without any value."""
 
@@ -141,6 +145,8 @@ def _of_grpc(error: grpc.RpcError, where: str) -> ConnectorError:
         return _denied(where, said)
     if is_read_only(said):
         return read_only(where)
+    if "tenant not active" in said:
+        return Asleep(f"{where}: {said}")
     if _says(said, _BUSY):
         return TransientError(f"{where}: Weaviate failed: {said}")
     return Refused(f"{where}: Weaviate refuses it: {_QUOTED.sub('…', said)}", reason(said))

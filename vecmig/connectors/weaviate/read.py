@@ -1,9 +1,9 @@
 """Reading: pages in the order of the UUIDs, of ranges of them; a page that is too large is halved."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -58,6 +58,20 @@ class Reading:
     def tenant(self, namespace: str) -> str | None:
         return names.tenant(namespace) if self.layout.has_tenants else None
 
+    def known(self, namespaces: Iterable[str]) -> list[str]:
+        """Return those of the namespaces that are there."""
+        if not self.layout.has_tenants:
+            return list(namespaces)
+        asked = tenants.holding(namespaces)
+        there = tenants.statuses(self.calls, self.layout, asked.values())
+        return [name for name, tenant in asked.items() if tenant in there]
+
+    def awake(self, namespaces: Iterable[str]) -> AbstractContextManager[None]:
+        """Have the tenants of these namespaces active meanwhile."""
+        if not self.layout.has_tenants:
+            return nullcontext()
+        return tenants.awake(self.calls, self.layout, map(names.tenant, namespaces))
+
 
 def page_rows(layout: Layout) -> int:
     size = METADATA_BYTES + sum(4 * field.dimensions for field in layout.vectors.values())
@@ -83,12 +97,9 @@ def read(
     chosen = reading.chosen(vectors)
     start = Place(*json.loads(after)) if after is not None else Place()
     ranges = _ranges(part)
-    with ExitStack() as stack:
-        if reading.layout.has_tenants:
-            wanted = {names.tenant(each.namespace) for each in ranges}
-            stack.enter_context(tenants.awake(reading.calls, reading.layout, wanted))
-        for number, each in enumerate(ranges[start.range :], start.range):
-            begin = start.last if number == start.range else ""
+    for number, each in enumerate(ranges[start.range :], start.range):
+        begin = start.last if number == start.range else ""
+        with reading.awake([each.namespace]):
             for records in pages(reading, each, begin, chosen):
                 batch = batch_of(reading.layout, reading.encoding, [each.namespace] * len(records), records, chosen)
                 yield batch, Cursor(json.dumps(Place(number, records[-1].uuid)))
@@ -101,11 +112,8 @@ def fetch(reading: Reading, keys: Sequence[Key]) -> RecordBatch:
     asked: dict[str, list[str]] = {}
     for key in keys:
         asked.setdefault(key.namespace, []).append(stored(key.namespace, key.id))
-    there = tenants.statuses(reading.calls, reading.layout) if reading.layout.has_tenants else {}
-    known = [name for name in asked if not reading.layout.has_tenants or _tenant(name) in there]
-    with ExitStack() as stack:
-        if reading.layout.has_tenants:
-            stack.enter_context(tenants.awake(reading.calls, reading.layout, map(names.tenant, known)))
+    known = reading.known(asked)
+    with reading.awake(known):
         pieces = [
             (name, uuids[start : start + FETCHED_AT_ONCE])
             for name in known
@@ -197,10 +205,3 @@ def _token(ranges: Sequence[Range]) -> str:
 
 def _ranges(part: Partition) -> list[Range]:
     return [Range(namespace, int(low, 16), int(high, 16)) for namespace, low, high in json.loads(part.token)]
-
-
-def _tenant(namespace: str) -> str | None:
-    try:
-        return names.tenant(namespace)
-    except ValueError:
-        return None  # no tenant has such a name

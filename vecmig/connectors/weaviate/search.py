@@ -1,12 +1,11 @@
 """Search: by Weaviate's own index, or exactly, which reads the namespace and compares every record."""
 
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vecmig.connectors.weaviate import names, requests, tenants
+from vecmig.connectors.weaviate import requests
 from vecmig.connectors.weaviate.filters import message
 from vecmig.connectors.weaviate.proto import base_pb2, base_search_pb2, search_get_pb2
 from vecmig.connectors.weaviate.read import Reading, partitions, read
@@ -26,12 +25,9 @@ def search(reading: Reading, collection: str, search: Search) -> list[Hits]:
         return nearest(pages, field, search)
     version = reading.calls.session.version
     filters = message(reading.layout, version, search.filter) if search.filter is not None else None
-    with ExitStack() as stack:
-        if reading.layout.has_tenants:
-            tenant = names.tenant(search.namespace)
-            if tenant not in tenants.statuses(reading.calls, reading.layout):
-                return [Hits([], np.empty(0, np.float32)) for _ in search.queries]
-            stack.enter_context(tenants.awake(reading.calls, reading.layout, [tenant]))
+    if not reading.known([search.namespace]):
+        return [Hits([], np.empty(0, np.float32)) for _ in search.queries]
+    with reading.awake([search.namespace]):
         started = [
             reading.calls.start(_found, reading, search, stored, field.metric, query, filters)
             for query in search.queries

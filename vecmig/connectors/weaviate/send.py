@@ -24,7 +24,7 @@ TOUCHED_A_SHARD = 16  # nobody tells which shard an object is in; by chance one 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What writing to one collection needs. `known`: tenants that are there.
+    """What writing to one collection needs. `known`: tenants that are there; `woken`: those that were inactive.
 
     `unsure`: UUIDs of objects that may be stored, but not indexed.
     """
@@ -33,6 +33,7 @@ class Writing:
     layout: Layout
     encoding: Encoding
     known: set[str] = field(default_factory=set)
+    woken: set[str] = field(default_factory=set)
     unsure: set[str] = field(default_factory=set)
 
 

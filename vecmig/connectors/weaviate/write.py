@@ -1,6 +1,7 @@
 """Writing: chunks by bytes, several at once; each object is acknowledged, or refused with a reason."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
 
 from vecmig.connectors.weaviate import names, requests, tenants
 from vecmig.connectors.weaviate.ids import stored
@@ -21,14 +22,12 @@ def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
     """Store the records; return those that the collection cannot hold. On return every other was acknowledged."""
     reasons = problems(writing.layout, batch)
     if writing.layout.has_tenants:
-        wanted = {
-            names.tenant(name) for row, name in enumerate(batch.strings("namespace")) if row not in reasons
-        } - writing.known
-        if wanted:
-            there = tenants.statuses(writing.calls, writing.layout)
-            tenants.make(writing.calls, writing.layout, wanted - there.keys())
-            writing.known.update(wanted)
-    reasons |= send(writing, _chunks(writing, batch, reasons))
+        wanted = {names.tenant(name) for row, name in enumerate(batch.strings("namespace")) if row not in reasons}
+        if new := wanted - writing.known:
+            tenants.make(writing.calls, writing.layout, new)
+            _wake(writing, new)
+    with _known(writing):
+        reasons |= send(writing, _chunks(writing, batch, reasons))
     keys = batch.keys
     return [Rejected(keys[row], reason) for row, reason in sorted(reasons.items())]
 
@@ -39,9 +38,12 @@ def delete(writing: Writing, keys: Sequence[Key]) -> None:
     ids: dict[str, list[str]] = {}
     for key in keys:
         ids.setdefault(key.namespace, []).append(stored(key.namespace, key.id))
-    there = tenants.statuses(writing.calls, layout) if layout.has_tenants else {}
+    there = {}
+    if layout.has_tenants:
+        there = tenants.statuses(writing.calls, layout, tenants.holding(ids).values())
+        _wake(writing, there.keys() - writing.known)
     for namespace, uuids in ids.items():
-        tenant = names.tenant(namespace) if layout.has_tenants else ""
+        tenant = tenants.holding([namespace]).get(namespace, "") if layout.has_tenants else ""
         if layout.has_tenants and tenant not in there:
             continue
         for start in range(0, len(uuids), DELETED_AT_ONCE):
@@ -50,11 +52,28 @@ def delete(writing: Writing, keys: Sequence[Key]) -> None:
                 tenant=tenant,
                 filters=requests.by_uuid(uuids[start : start + DELETED_AT_ONCE]),
             )
-            answer = writing.calls.grpc("delete", "BatchDelete", request)
+            with _known(writing):
+                answer = writing.calls.grpc("delete", "BatchDelete", request)
             if answer.failed:
                 raise TransientError(
                     f"weaviate delete in {layout.stored!r}: {answer.failed:,} objects were not deleted"
                 )
+
+
+def _wake(writing: Writing, tenants_: Set[str]) -> None:
+    """Have tenants active; those that were not are put back when the connection ends."""
+    writing.woken.update(tenants.wake(writing.calls, writing.layout, tenants_))
+    writing.known.update(tenants_)
+
+
+@contextmanager
+def _known(writing: Writing) -> Iterator[None]:
+    """Forget which tenants are known where a write fails: another run may have put one back."""
+    try:
+        yield
+    except TransientError:
+        writing.known.clear()
+        raise
 
 
 def _chunks(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> Iterator[Chunk]:
