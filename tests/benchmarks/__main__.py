@@ -9,7 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
-from tests.benchmarks import weaviate
+import orjson
+
+from tests.benchmarks import embedding, weaviate
 from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
 from tests.benchmarks.pinecone import (
     ASKED_AT_ONCE,
@@ -24,6 +26,8 @@ from tests.benchmarks.pinecone import (
 from tests.benchmarks.pinecone import double as double_process
 from tests.benchmarks.postgres import copy_across, copy_from_file, copy_out, copy_to_file, empty, server, table, vecmig
 from tests.benchmarks.timing import compare
+from tests.doubles.openai import running as openai_running
+from tests.doubles.openai.api import Model
 from tests.doubles.pinecone.__main__ import DATA_OPERATIONS, INJECTED
 from tests.doubles.pinecone.server import running
 from tests.weaviate_server import connected
@@ -32,8 +36,8 @@ from vecmig.comparison.sides import source_side, target_side
 from vecmig.connectors.pinecone.connector import PineconeConnector
 from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.execution.local import LocalExecutor
-from vecmig.migration import Endpoint, Migration
-from vecmig.model.batch import concat
+from vecmig.migration import Embedding, Endpoint, Migration
+from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection, Field, Index, VectorField
 from vecmig.model.digest import digest_of
 from vecmig.model.plan import Conversion, LoadRecords
@@ -292,6 +296,74 @@ def bench_weaviate(directory: Path) -> None:
                 compare("weaviate read, to the client's iterator", rows, read, iterates, 2.0, runs=3)
 
 
+def bench_embed(directory: Path) -> None:
+    """A provider that answers at once, and one that takes 3,000 requests a minute."""
+    rows = 10_000
+    source = snapshot(directory / "texts", rows, 8)
+    texts = [f"{n} {text}" for batch in chunks(rows, 8) for n, text in _texts(batch)]
+    with closing(source.open()) as opened:
+        parts = tuple(opened.partitions(source.collection, 4))
+    with embedding.at_once() as url, server(directory / "pg") as dsn:
+        target = table(dsn, "embedded")
+        made = snapshot(directory / "vectors", rows)
+
+        def embeds(url: str, model: str = embedding.MODEL, items: int = embedding.ITEMS) -> int:
+            asked = Embedding(f"openai/{model}", DIMENSIONS, embedding.provider(url, items))
+            migration = Migration("bench", endpoint("source", source), endpoint("target", target), asked)
+            rules = embedding.conversion(model=model)
+            action = LoadRecords("bench", source.collection, target.collection, parts, rules, rows)
+            with embedding.purse(directory) as purse:
+                executor = LocalExecutor(
+                    {"bench": migration}, Execution(2), Limits(), Path(), Event(), {"bench": purse}
+                )
+                events = executor.run(action, State("b", "b", "l"))
+                return sum(event.rows for event in events if isinstance(event, Progress))
+
+        def ours() -> None:
+            assert embeds(url) == rows
+
+        def before() -> None:
+            empty(dsn, "embedded")
+
+        calls = compare(
+            "embedding, to bare calls of the SDK", rows, ours, lambda: embedding.bare_calls(url, texts), None, 3, before
+        )
+        writes = compare("embedding, to a bare load", rows, ours, load_rows(made, target, rows), None, 3, before)
+        slower = min(calls, writes, key=lambda each: statistics.median(each.theirs))
+        print(f"embedding, to the slower of both: {slower.median:.2f}, wanted 0.80: {slower.verdict(0.8)}", flush=True)
+        with openai_running(seed=1) as double:
+            double.limits.requests_per_minute, double.limits.burst_s = 3_000, 1.0
+            double.models["limited"] = Model(DIMENSIONS)
+            before()
+            assert embeds(double.url, "limited", 5) == rows
+            answered = [each.at for each in double.requests if each.status == 200]
+            refused = sum(each.status == 429 for each in double.requests)
+            rate = (len(answered) - 1) / (answered[-1] - answered[0]) * 60
+            print(
+                f"limit of 3,000 requests a minute: {rate:,.0f} a minute, {rate / 3000:.0%} of it, wanted 90 %;"
+                f" {refused} of {len(double.requests):,} refused",
+                flush=True,
+            )
+
+
+def _texts(batch: RecordBatch) -> list[tuple[int, str]]:
+    return [(each["n"], each["text"]) for each in map(orjson.loads, batch.bytes_of("metadata"))]
+
+
+def load_rows(source: ConnectorOptions, target: ConnectorOptions, rows: int) -> Callable[[], None]:
+    """Return a call that moves vectors which are there: what writing alone takes."""
+    migration = Migration("bench", endpoint("source", source), endpoint("target", target))
+    executor = LocalExecutor({"bench": migration}, Execution(2), Limits(), Path(), Event())
+    with closing(source.open()) as opened:
+        parts = tuple(opened.partitions(source.collection, 8))
+    action = LoadRecords("bench", source.collection, target.collection, parts, Conversion(), rows)
+
+    def run() -> None:
+        assert sum(e.rows for e in executor.run(action, State("b", "b", "l")) if isinstance(e, Progress)) == rows
+
+    return run
+
+
 def write_spec(place: Path, name: str, source: str, target: str, search: str = "{queries: {sample: 10}}") -> None:
     """Write a spec of one migration with one worker."""
     (place / "vecmig.yaml").write_text(
@@ -326,6 +398,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "pinecone": bench_pinecone,
     "storm": bench_storm,
     "weaviate": bench_weaviate,
+    "embedding": bench_embed,
     "pinecone-memory": bench_pinecone_memory,
     "memory": bench_memory,
     "startup": bench_startup,

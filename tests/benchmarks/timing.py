@@ -19,11 +19,14 @@ class Ratio:
     def median(self) -> float:
         return statistics.median(a / b for a, b in zip(self.ours, self.theirs, strict=True))
 
+    def verdict(self, at_least: float) -> str:
+        return "ok" if self.median >= at_least else "BELOW"
+
     def __str__(self) -> str:
         ratios = [a / b for a, b in zip(self.ours, self.theirs, strict=True)]
         wanted = ""
         if self.at_least is not None:
-            wanted = f", wanted {self.at_least:.2f}: {'ok' if self.median >= self.at_least else 'BELOW'}"
+            wanted = f", wanted {self.at_least:.2f}: {self.verdict(self.at_least)}"
         return (
             f"{self.name:<58} {self.median:5.2f} ({min(ratios):.2f}-{max(ratios):.2f}){wanted}"
             f"   {statistics.median(self.ours):,.0f}/s, bare {statistics.median(self.theirs):,.0f}/s"
