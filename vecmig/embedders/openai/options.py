@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
+from vecmig.errors import PluginError
 from vecmig.model.secret import Secret
 
 if TYPE_CHECKING:
@@ -111,7 +112,12 @@ class OpenAIOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return self
 
     def open(self, model: str, dimensions: int | None) -> "OpenAIEmbedder":
-        """Make the clients; the first request connects. Raises UnsupportedError, SpecError for a key that is not set."""
-        from vecmig.embedders.openai.embedder import open_embedder
+        """Make the clients; the first request connects.
 
+        Raises UnsupportedError, SpecError for a key that is not set, PluginError where the SDK is not installed.
+        """
+        try:
+            from vecmig.embedders.openai.embedder import open_embedder
+        except ModuleNotFoundError as error:
+            raise PluginError(f"openai needs the module {error.name!r}: pip install 'vecmig[openai]'") from error
         return open_embedder(self, model, dimensions)

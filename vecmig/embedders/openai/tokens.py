@@ -13,9 +13,9 @@ from importlib.resources import files
 
 import tiktoken
 
+from vecmig.embedders.estimate import Estimate
 from vecmig.errors import ConnectorError
 
-CHARACTERS = 4  # a token of English, about (OpenAI's page "What are tokens and how to count them?")
 _SLICE = 50_000  # characters: tiktoken's expressions overflow the stack somewhere above half a million spaces
 _RANKS = {"cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"}
 _WORDS = {
@@ -47,18 +47,6 @@ class Exact:
         while (over := self.count(text[:taken]) - tokens) > 0:
             taken -= over
         return text[: max(0, taken)]
-
-
-class Estimate:
-    """A guess by the number of characters."""
-
-    exact = False
-
-    def count(self, text: str) -> int:
-        return -(-len(text) // CHARACTERS)
-
-    def beginning(self, text: str, tokens: int) -> str:
-        return text[: max(0, tokens) * CHARACTERS]
 
 
 def tokenizer(name: str | None) -> Exact | Estimate:
