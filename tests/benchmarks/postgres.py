@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import LiteralString
+from uuid import uuid4
 
 import psycopg
 from psycopg import sql
@@ -54,14 +56,13 @@ def empty(dsn: str, name: str) -> None:
         connection.execute("CHECKPOINT")
 
 
-def copy_to_file(dsn: str, name: str) -> Path:
-    """Have the server write all rows of a table to a binary file, where it may: in its own directory."""
+def copy_to_file(dsn: str, name: str, where: LiteralString = "true") -> Path:
+    """Have the server write rows of a table to a new binary file, where it may: in its own directory."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         (home,) = connection.execute("SHOW data_directory").fetchone() or ("",)
-        path = Path(home, f"{name}.copy")
-        connection.execute(
-            sql.SQL("COPY {} TO {} (FORMAT binary)").format(sql.Identifier(name), sql.Literal(str(path)))
-        )
+        path = Path(home, f"{name}-{uuid4()}.copy")
+        query = sql.SQL("COPY (SELECT * FROM {} WHERE {}) TO {} (FORMAT binary)")
+        connection.execute(query.format(sql.Identifier(name), sql.SQL(where), sql.Literal(str(path))))
     return path
 
 

@@ -4,6 +4,9 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,34 @@ class Ratio:
             f"{self.name:<58} {self.median:5.2f} ({min(ratios):.2f}-{max(ratios):.2f}){wanted}"
             f"   {statistics.median(self.ours):,.0f}/s, bare {statistics.median(self.theirs):,.0f}/s"
         )
+
+
+def _busy(go: Barrier, took: "Queue[float]") -> None:
+    go.wait()
+    started = time.perf_counter()
+    for _ in range(10):
+        sum(range(400_000))
+    took.put(time.perf_counter() - started)
+
+
+def cores() -> float:
+    """Return how many times the work of one process two get done, which only compute.
+
+    2 on two cores of one's own; on a machine that shares them with others it may be 1, for a while, and then nothing that
+    client and server do side by side is faster than one after the other.
+    """
+    context = get_context("spawn")
+    took: Queue[float] = context.Queue()
+    means = []
+    for count in (1, 2):
+        go = context.Barrier(count)
+        processes = [context.Process(target=_busy, args=(go, took)) for _ in range(count)]
+        for each in processes:
+            each.start()
+        means.append(statistics.mean(took.get() for _ in processes))
+        for each in processes:
+            each.join()
+    return 2 * means[0] / means[1]
 
 
 def compare(

@@ -1,13 +1,16 @@
+import json
 from functools import reduce
 from operator import add
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vecmig.model.batch import RecordBatch
 from vecmig.model.digest import Digest, canonical_metadata, digest_of, record_hashes
+from vecmig.model.metadata import canonical
 from vecmig.testing.contract import KEYS, records
 
 SENT = records(KEYS)
@@ -97,6 +100,33 @@ def test_a_slice_hashes_as_the_rows_that_it_shows() -> None:
 def test_digests_add_up_modulo_two_to_the_128(numbers: list[int]) -> None:
     total = reduce(add, [Digest(f"{number:032x}") for number in numbers], Digest())
     assert int(total.hex, 16) == sum(numbers) % 2**128
+
+
+TEXTS = [
+    "{}",
+    '{"b": 1, "a": "\\n,\\n"}',
+    '{"a": 1.0}',
+    '{"n": 1e23, "m": -0.0}',
+    '{"a":\n[1,\n2]}',
+    '{"x": {"z": 1, "y": null}}',
+]
+
+
+@given(st.lists(st.sampled_from(TEXTS) | st.dictionaries(st.text(), st.text() | st.floats(0, 1)).map(json.dumps)))
+def test_a_batch_has_the_canonical_form_of_each_of_its_texts(texts: list[str]) -> None:
+    assert canonical_metadata(batch_with(texts)).to_pylist() == [canonical(text) for text in texts]
+
+
+@pytest.mark.parametrize("bad", ["[1]", "1", '{"a": 1', '{"a": 1}, {"b": 2}', "[{}", "", '{"a": NaN}'])
+def test_a_batch_with_a_text_that_is_no_object_has_none(bad: str) -> None:
+    with pytest.raises(ValueError):
+        canonical_metadata(batch_with(["{}", bad, "{}"]))
+
+
+def batch_with(metadata: list[str]) -> RecordBatch:
+    names = pa.array([""] * len(metadata), pa.string())
+    columns = {"id": names, "namespace": names, "metadata": pa.array(metadata, pa.string())}
+    return RecordBatch(pa.RecordBatch.from_pydict(columns))
 
 
 def test_metadata_in_canonical_form_is_not_kept_where_the_records_are_others() -> None:

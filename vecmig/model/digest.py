@@ -10,7 +10,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from vecmig.model.batch import RecordBatch
-from vecmig.model.metadata import AMBIGUOUS, canonical, canonical_plain
+from vecmig.model.metadata import AMBIGUOUS, canonical_all
 from vecmig.model.record import MODULUS
 from vecmig.model.record import Digest as Digest
 
@@ -60,8 +60,7 @@ def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
 def canonical_metadata(batch: RecordBatch) -> pa.BinaryArray:
     """Return the n records' metadata in canonical form. Raises ValueError if one is not a JSON object."""
     ambiguous = pc.match_substring_regex(batch.table.column("metadata"), pattern=AMBIGUOUS).to_pylist()
-    texts = zip(batch.bytes_of("metadata"), ambiguous, strict=True)
-    return pa.array([canonical(text) if slow else canonical_plain(text) for text, slow in texts], pa.binary())
+    return pa.array(canonical_all(batch.bytes_of("metadata"), ambiguous), pa.binary())
 
 
 def _xxh3(rows: pa.BinaryArray) -> NDArray[np.uint64]:

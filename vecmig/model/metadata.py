@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ _LONG = re.compile(rb"[0-9](?:[0-9.]{15}|[eE])")
 # In the words of RE2, too, which looks at a whole Arrow column in the time that `re` takes for a tenth of it.
 AMBIGUOUS = r"[0-9](?:[0-9.]{15}|[eE]|\.0+(?:[^0-9]|$))|-0(?:[^0-9.]|$)"
 _AMBIGUOUS = re.compile(AMBIGUOUS.encode())
+_BREAK = orjson.Fragment(b"\n")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 # An escape, as a pair of surrogates, half of one (then in the group), or any other: so that each backslash counts once.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]|(u[dD][89a-fA-F])|.)", re.DOTALL)
@@ -76,14 +77,25 @@ def canonical(text: bytes | str) -> bytes:
     """
     raw = text.encode() if isinstance(text, str) else text
     if not _AMBIGUOUS.search(raw):
-        return canonical_plain(raw)
+        return orjson.dumps(_object(orjson.loads(raw), raw), option=orjson.OPT_SORT_KEYS)
     loads(raw)  # for its errors
     return orjson.dumps(_exact(raw, _canonical, _canonical), option=orjson.OPT_SORT_KEYS)
 
 
-def canonical_plain(raw: bytes) -> bytes:
-    """Return what `canonical` does, for a text in which AMBIGUOUS finds nothing."""
-    return orjson.dumps(_object(orjson.loads(raw), raw), option=orjson.OPT_SORT_KEYS)
+def canonical_all(texts: Sequence[bytes], ambiguous: Sequence[bool]) -> list[bytes]:
+    """Return what `canonical` does of each text. `ambiguous`: whether AMBIGUOUS finds something in it.
+
+    All are written in one call, between breaks of line, which JSON never holds: a call of its own for each text takes
+    eight times as long.
+    """
+    values: list[object] = [
+        orjson.Fragment(canonical(text)) if slow else _object(orjson.loads(text), text)
+        for text, slow in zip(texts, ambiguous, strict=True)
+    ]
+    if not values:
+        return []
+    values = [each for value in values for each in (value, _BREAK)]
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS)[1:-3].split(b",\n,")
 
 
 def _float(text: str) -> float | Decimal:
