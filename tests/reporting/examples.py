@@ -20,7 +20,16 @@ from vecmig.model.plan import (
     exactly,
 )
 from vecmig.model.record import Key
-from vecmig.model.report import Breach, CountCheck, Interval, RecordsCheck, Report, SearchCheck
+from vecmig.model.report import (
+    Breach,
+    CountCheck,
+    Interval,
+    LabelledCheck,
+    Quality,
+    RecordsCheck,
+    Report,
+    SearchCheck,
+)
 
 WORDS = Collection("public.words", (VectorField("", 50, "cosine", index=Index("hnsw", m=16, ef_construction=64)),))
 PARTS = (Partition("glove", "0"), Partition("glove", "1"))
@@ -156,3 +165,6 @@ UNDECIDED = replace(
     breaches=(Breach("overlap", 0.95, None, "the source cannot search"),),
     notes=("the source changed while it was read",),
 )
+BETTER = Quality(Interval(0.8123, 0.74, 0.88), Interval(0.79, 0.7, 0.87), Interval(0.9, 0.84, 0.95), (0.9, 0.7247))
+WORSE = Quality(Interval(0.6, 0.5, 0.7), Interval(0.5, 0.4, 0.6), Interval(0.75, 0.65, 0.85), (0.7, 0.5))
+RELEVANCE = replace(REPORT, labelled=(LabelledCheck("", 2, 10, WORSE, BETTER),))

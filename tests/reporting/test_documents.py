@@ -12,11 +12,23 @@ import pytest
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
 
-from tests.reporting.examples import FAILED, HOSTILE, METERED, MIGRATION, PLAN, RECONCILE, REPORT, UNCHANGED, UNDECIDED
+from tests.reporting.examples import (
+    BETTER,
+    FAILED,
+    HOSTILE,
+    METERED,
+    MIGRATION,
+    PLAN,
+    RECONCILE,
+    RELEVANCE,
+    REPORT,
+    UNCHANGED,
+    UNDECIDED,
+)
 from vecmig.errors import PluginError
 from vecmig.model.plan import Plan
 from vecmig.model.record import Key
-from vecmig.model.report import Report
+from vecmig.model.report import LabelledCheck, Report
 from vecmig.model.state import State
 from vecmig.reporting.html import report_html
 from vecmig.reporting.json import (
@@ -44,6 +56,7 @@ BAD_REPORT = replace(
     source=HOSTILE,
     records=replace(FAILED.records, missing_keys=(Key(HOSTILE, HOSTILE),)),  # type: ignore[type-var]  # not None
     search=tuple(replace(each, namespace=HOSTILE, note=HOSTILE) for each in FAILED.search),
+    labelled=(LabelledCheck(HOSTILE, 2, 10, BETTER, None, HOSTILE),),
     notes=(HOSTILE,),
 )
 
@@ -56,6 +69,7 @@ BAD_REPORT = replace(
         ("plan", plan_json(replace(PLAN, migrations=(METERED,), max_usd=50))),
         ("report", report_json(FAILED)),
         ("reports", reports_json([REPORT, UNDECIDED])),
+        ("report", report_json(RELEVANCE)),
         ("outcome", outcome_json(outcome_of(PLAN, STATE).after(REPORT))),
         ("state", state_json(STATE)),
         ("states", states_json([Found("kb", "dev", "p", STATE), Found("kb", "prod", "p", None, "damaged")])),
@@ -141,6 +155,30 @@ def test_a_report_in_markdown_says_first_what_failed() -> None:
     assert "| namespace en | 4 | 10 | 0.975 (0.940-1.000) | 3 | 0.949 (0.930-0.970) |  |\n" in text
     assert "<details><summary>7 missing</summary>\n\n- `w0` in `en`\n" in text
     assert "- … and 2 more\n" in text
+
+
+def test_what_is_relevant_is_a_table_of_both_sides_in_markdown() -> None:
+    text = report_markdown([RELEVANCE])
+    assert "| 2 queries with relevant ids, top 10 | nDCG | MRR | recall |\n" in text
+    assert "| source | 0.600 (0.500-0.700) | 0.500 (0.400-0.600) | 0.750 (0.650-0.850) |\n" in text
+    assert "| target | 0.812 (0.740-0.880) | 0.790 (0.700-0.870) | 0.900 (0.840-0.950) |\n" in text
+    unknown = replace(RELEVANCE, labelled=(replace(RELEVANCE.labelled[0], source=None, note="its model is retired"),))
+    assert "| source | not measured | not measured | not measured |\n" in report_markdown([unknown])
+    assert "- its model is retired\n" in report_markdown([unknown])
+
+
+def test_what_is_relevant_is_told_and_plotted_for_both_sides_in_html() -> None:
+    html = report_html([RELEVANCE])
+    for part in (
+        "<h2>Relevance</h2>",
+        "2 queries with relevant ids, top 10",
+        "0.600 (0.500-0.700)",
+        "0.900 (0.840-0.950)",
+    ):
+        assert part in html
+    captions = re.findall(r"<figcaption>(nDCG.*?)</figcaption>", html)
+    assert captions == [f"nDCG of the {side}, 2 queries with relevant ids, top 10" for side in ("source", "target")]
+    assert len(re.findall("<svg", html)) == len(re.findall("<svg", report_html([REPORT]))) + 2
 
 
 @pytest.mark.parametrize("text", [plan_markdown(BAD_PLAN), report_markdown([BAD_REPORT])])

@@ -2,9 +2,9 @@ import re
 
 from msgspec.structs import replace
 
-from tests.reporting.examples import FAILED, HOSTILE, REPORT, UNDECIDED
+from tests.reporting.examples import BETTER, FAILED, HOSTILE, RELEVANCE, REPORT, UNDECIDED
 from vecmig.model.record import Key
-from vecmig.model.report import Breach, CountCheck, RecordsCheck
+from vecmig.model.report import Breach, CountCheck, LabelledCheck, RecordsCheck
 from vecmig.reporting.terminal.report import report_text
 
 
@@ -62,6 +62,28 @@ def test_a_report_that_could_not_decide_calls_nothing_passed() -> None:
     )
 
 
+def test_what_is_relevant_is_measured_on_both_sides_below_each_other() -> None:
+    assert (
+        "    relevance   2 queries with relevant ids, top 10\n"
+        "    - source    nDCG 0.600 (0.500-0.700) · MRR 0.500 (0.400-0.600) · recall 0.750 (0.650-0.850)\n"
+        "    - target    nDCG 0.812 (0.740-0.880) · MRR 0.790 (0.700-0.870) · recall 0.900 (0.840-0.950)\n"
+    ) in report_text(RELEVANCE)
+
+
+def test_a_side_that_ranked_nothing_is_called_not_measured_and_says_why() -> None:
+    check = LabelledCheck("title", 2, 10, None, BETTER, "the source is not measured: its model is retired")
+    text = report_text(replace(REPORT, labelled=(check,)))
+    assert "relevance   vector title: 2 queries with relevant ids, top 10 · the source is not" in text
+    assert "    - source    not measured\n" in text
+    assert "    - target    nDCG 0.812" in text
+
+
+def test_shares_of_all_measures_are_shown_as_shares() -> None:
+    for measure in ("overlap", "recall", "ndcg", "mrr", "labelled_recall"):
+        text = report_text(replace(REPORT, verdict="failed", breaches=(Breach(measure, 0.8, 0.75),)))
+        assert f"! {measure} 0.750, at least 0.800 asked\n" in text
+
+
 def test_records_that_were_not_compared_are_not_called_equal() -> None:
     text = report_text(replace(REPORT, records=None, search=()))
     assert "    records     not compared\n" in text
@@ -100,6 +122,7 @@ def test_nothing_from_data_reaches_the_terminal_as_a_command() -> None:
         search=tuple(
             replace(each, vector=HOSTILE, namespace=HOSTILE, filter=HOSTILE, note=HOSTILE) for each in FAILED.search
         ),
+        labelled=(LabelledCheck(HOSTILE, 2, 10, note=HOSTILE),),
         breaches=(Breach(HOSTILE, 1, 2, HOSTILE),),
         notes=(HOSTILE,),
     )

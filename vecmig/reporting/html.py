@@ -14,6 +14,7 @@ from vecmig.reporting.terminal.report import (
     VERDICTS,
     breach_text,
     count_line,
+    labelled_place,
     listed,
     records_line,
     search_place,
@@ -40,6 +41,7 @@ def report_html(reports: Sequence[Report], made_by: str = "vecmig") -> str:
         "records_line": records_line,
         "listed": listed,
         "place": search_place,
+        "labelled_place": labelled_place,
         "plots": _plots,
     }
     template = environment.get_template("report.html.j2")
@@ -64,4 +66,9 @@ def _plots(report: Report) -> list[tuple[str, Markup]]:
                 plots.append(
                     (f"{name} of {quantities.quantity(len(values), 'query', 'queries')}, {place}", Markup(svg))
                 )
+    for labelled in report.labelled:
+        for side, found in (("source", labelled.source), ("target", labelled.target)):
+            if found is not None:
+                svg = distribution_plot(found.ndcgs, found.ndcg, f"nDCG@{labelled.top_k}")
+                plots.append((f"nDCG of the {side}, {labelled_place(labelled)}", Markup(svg)))
     return plots

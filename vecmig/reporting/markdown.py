@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from vecmig.model.plan import Cost, MigrationPlan, Plan
-from vecmig.model.report import Report, SearchCheck
+from vecmig.model.report import LabelledCheck, Report, SearchCheck
 from vecmig.reporting.escape import cell, code, markdown
 from vecmig.reporting.quantities import duration, interval, number, quantity, units, usd
 from vecmig.reporting.summary import (
@@ -18,7 +18,7 @@ from vecmig.reporting.summary import (
     shares_of,
     verdict,
 )
-from vecmig.reporting.terminal.report import VERDICTS, breach_text, count_line, listed, search_place
+from vecmig.reporting.terminal.report import VERDICTS, breach_text, count_line, labelled_place, listed, search_place
 from vecmig.reporting.terminal.report import records_line as compared_line
 
 MOST_NAMESPACES = 20  # of a cost; JSON has all
@@ -129,6 +129,9 @@ def _report(report: Report) -> Iterable[str]:
     if report.search:
         yield ""
         yield from _searches(report.search)
+    for each in report.labelled:
+        yield ""
+        yield from _labelled(each)
     yield from (f"\n- {markdown(note)}" for note in report.notes)
     if report.records is not None:
         for label, keys, total in listed(report.records):
@@ -163,6 +166,16 @@ def _searches(checks: Sequence[SearchCheck]) -> Iterable[str]:
         for each in checks
     ]
     return _table(("search", "queries", "top k", "overlap", "identical", "recall", ""), rows)
+
+
+def _labelled(check: LabelledCheck) -> Iterable[str]:
+    rows = [
+        (side, *(interval(each) for each in ((found.ndcg, found.mrr, found.recall) if found else (None,) * 3)))
+        for side, found in (("source", check.source), ("target", check.target))
+    ]
+    yield from _table((markdown(labelled_place(check)), "nDCG", "MRR", "recall"), rows)
+    if check.note:
+        yield f"\n- {markdown(check.note)}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from vecmig.model.record import Key
-from vecmig.model.report import Breach, CountCheck, RecordsCheck, Report, SearchCheck, Verdict
+from vecmig.model.report import Breach, CountCheck, LabelledCheck, Quality, RecordsCheck, Report, SearchCheck, Verdict
+from vecmig.model.settings import LABELLED_MEASURES
 from vecmig.reporting.quantities import UNKNOWN, duration, interval, number, quantity, share
 from vecmig.reporting.terminal.ink import Colour, document, headline, ink, labelled, wrapped
 
@@ -33,6 +34,7 @@ def report_text(report: Report, verbose: bool = False, colour: bool = False, wid
     lines += [line for each in shown for line in _search(each, report, width)]
     if more := len(report.search) - len(shown):
         lines.append(" " * _INDENT + f"… and {number(more)} more searches (-v shows all)")
+    lines += [line for each in report.labelled for line in _labelled(each, width)]
     for note in report.notes:
         lines += labelled("note", note, width, _INDENT)
     lines += ["", *labelled("Took", f"{duration(report.seconds)}, begun {report.started_at}", width)]
@@ -110,7 +112,7 @@ def search_place(check: SearchCheck, among: Sequence[SearchCheck]) -> str:
 
 def breach_text(breach: Breach) -> str:
     """Return `recall 0.941, at least 0.950 asked`."""
-    least = breach.measure.startswith(("overlap", "recall", "ndcg", "mrr"))
+    least = breach.measure in ("overlap", "recall", *LABELLED_MEASURES)
     shown = share if least else _count
     limit = f"at {'least' if least else 'most'} {shown(breach.limit)} asked"
     found = "could not be measured" if breach.actual is None else shown(breach.actual)
@@ -133,6 +135,24 @@ def _search(check: SearchCheck, report: Report, width: int) -> list[str]:
     perfect = f"{number(check.perfect)} identical" if check.perfect is not None else ""
     text = " · ".join(part for part in (asked, overlap, perfect, recall, check.note) if part)
     return labelled("search", f"{place}: {text}" if place else text, width, _INDENT)
+
+
+def labelled_place(check: LabelledCheck) -> str:
+    asked = quantity(check.queries, "query", "queries") + f" with relevant ids, top {number(check.top_k)}"
+    return f"vector {check.vector}: {asked}" if check.vector else asked
+
+
+def _labelled(check: LabelledCheck, width: int) -> Iterable[str]:
+    text = labelled_place(check)
+    yield from labelled("relevance", f"{text} · {check.note}" if check.note else text, width, _INDENT)
+    for side, found in (("source", check.source), ("target", check.target)):
+        yield from labelled(f"- {side}", _quality(found), width, _INDENT)
+
+
+def _quality(found: Quality | None) -> str:
+    if found is None:
+        return "not measured"
+    return f"nDCG {interval(found.ndcg)} · MRR {interval(found.mrr)} · recall {interval(found.recall)}"
 
 
 def _keys(keys: tuple[Key, ...], total: int, verbose: bool) -> str:
