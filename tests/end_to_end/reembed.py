@@ -55,11 +55,18 @@ def vectors_of(records: Sequence[dict[str, Any]]) -> tuple[VectorField, ...]:
     return (VectorField("", len(records[0]["vector:"]), "cosine"),)
 
 
-def prepared(site: Site, double: Double, monkeypatch: pytest.MonkeyPatch, spec: str = SPEC, count: int = 200) -> None:
+def prepared(
+    site: Site,
+    double: Double,
+    monkeypatch: pytest.MonkeyPatch,
+    spec: str = SPEC,
+    count: int = 200,
+    model: str = OLD,
+) -> None:
     """Store `count` documents in the snapshot, and write the spec that retires their model."""
     monkeypatch.setenv("VECMIG_VAR_openai", double.url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-the-test")
     monkeypatch.setattr("vecmig.embedding.buyer.PATIENCE_S", 10.0)
-    records = documents(double, range(count))
+    records = documents(double, range(count), model=model)
     site.store(records, vectors_of(records))
     site.spec(spec)

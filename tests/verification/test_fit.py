@@ -8,8 +8,9 @@ import pytest
 
 from tests.verification.golden import circle, documents, golden, stored, text, vector
 from vecmig.connectors.memory import MemoryOptions
+from vecmig.embedders.python.options import PythonOptions
 from vecmig.errors import Problem
-from vecmig.migration import Embedding, Endpoint, Migration
+from vecmig.migration import Embedding, Endpoint, Migration, Provider
 from vecmig.model.filter import parse
 from vecmig.model.plan import Decision
 from vecmig.model.query import Golden
@@ -17,17 +18,22 @@ from vecmig.verification.fit import SHOWN, unfit_queries
 
 IDS = [f"d{n}" for n in range(5)]
 PLAIN = documents(IDS, {"": circle(5)})
-EMBEDDING = Embedding(model="memory/new", text="{{ n }}", dimensions=3)
-REEMBED = {"": Decision("", "reembed", 3, "memory/new", before="old")}
+OWN = Provider("own", "python", PythonOptions("module:function"))
+OLD = Embedding("own/old", provider=OWN)
+EMBEDDING = Embedding("own/new", provider=OWN, text="{{ n }}", dimensions=3)
+REEMBED = {"": Decision("", "reembed", 3, "own/new", before="old")}
 
 
 def problems(
-    queries: Golden, source: MemoryOptions, decisions: Mapping[str, Decision] = {}, **more: Any
+    queries: Golden,
+    source: MemoryOptions,
+    decisions: Mapping[str, Decision] = {},
+    made_by: Embedding = OLD,
+    **more: Any,
 ) -> list[Problem]:
     target = MemoryOptions("kb", database="not there")
-    migration = Migration(
-        "m", Endpoint("s", "memory", source), Endpoint("t", "memory", target), golden=queries, **more
-    )  # fmt: skip
+    ends = Endpoint("s", "memory", source, made_by), Endpoint("t", "memory", target)
+    migration = Migration("m", *ends, golden=queries, **more)
     store = source.open()
     schema = store.describe("docs")
     assert schema
@@ -77,6 +83,26 @@ def test_a_vector_is_no_query_to_two_models() -> None:
     (found,) = problems(golden(text("a"), vector([1, 0])), stored(PLAIN), embedding=EMBEDDING, decisions=REEMBED)
     assert "of another model" in found.message
     assert "`text`" in found.hint
+
+
+def test_texts_that_nothing_embeds_are_told_once() -> None:
+    queries = golden(vector([1, 0]), text("a"), text("b"))
+    (found,) = problems(queries, stored(PLAIN), made_by=Embedding())
+    assert told([found]) == [(2, "queries are texts, and nothing says which model made the vectors")]
+    assert "`embedding: {model: provider/model}` of the source" in found.hint
+    (found,) = problems(queries, stored(PLAIN), made_by=Embedding("gone/ada"))
+    assert found.message == "queries are texts, and nothing here embeds with gone/ada"
+    assert "`gone: {type: openai, base_url: …}`" in found.hint
+
+
+def test_where_vectors_are_copied_the_model_of_one_side_is_enough() -> None:
+    copied = {"": Decision("", "copy", 2, "own/same", before="gone/ada")}
+    same = Embedding("own/same", provider=OWN)
+    assert not problems(golden(text("a")), stored(PLAIN), copied, Embedding("gone/ada"), embedding=same)
+
+
+def test_of_a_model_that_is_retired_only_the_target_must_be_asked() -> None:
+    assert not problems(golden(text("a")), stored(PLAIN), REEMBED, Embedding("gone/ada"), embedding=EMBEDDING)
 
 
 class TestNames:

@@ -40,3 +40,8 @@ class Golden(Struct, frozen=True):
     def labelled(self) -> int:
         """How many queries say what is relevant to them."""
         return sum(query.labelled for query in self.queries)
+
+    @property
+    def texts(self) -> int:
+        """How many queries are texts."""
+        return sum(query.text is not None for query in self.queries)

@@ -15,6 +15,8 @@ from vecmig.model.query import Golden, Numbers, Query
 from vecmig.model.record import Key
 from vecmig.planning.declare import conversion_of, declare
 from vecmig.protocols import Source
+from vecmig.verification.asked import Name
+from vecmig.verification.models import models_of
 from vecmig.verification.shapes import Shapes
 
 FETCHED = 1000  # records at once
@@ -70,15 +72,16 @@ def unfit_queries(
 ) -> list[Problem]:
     """Return what is wrong with the migration's queries, held against the source as it is.
 
-    Vectors of another length, unknown namespaces, and relevant ids that the source does not hold. With `namespace_from`
-    the source's keys are not known, and the last two are not looked at. Where the source is empty, nothing is.
+    Vectors of another length, texts that nothing embeds, unknown namespaces, and relevant ids that the source does not
+    hold. With `namespace_from` the source's keys are not known, and the last two are not looked at. Where the source is
+    empty, nothing is.
     """
     golden = migration.golden
     if golden is None or not namespaces:
         return []
     declared = declare(migration, source, None, decisions=decisions)
     shapes = Shapes(source, declared, conversion_of(migration, source, declared, decisions))
-    found = [*_vectors(golden, shapes)]
+    found = [*_vectors(golden, shapes), *_models(migration, golden, source, decisions, shapes)]
     if migration.namespace_from is None:
         found += _places(golden, namespaces)
         with closing(migration.source.open_source()) as store:
@@ -97,6 +100,29 @@ def _vectors(golden: Golden, shapes: Shapes) -> Iterator[Problem]:
                 numbers_for(shapes, query, vector)
         except Unfit as unfit:
             yield _problem(golden, query, str(unfit), unfit.hint)
+
+
+def _models(
+    migration: Migration, golden: Golden, source: Schema, decisions: Mapping[str, Decision], shapes: Shapes
+) -> Iterator[Problem]:
+    """Yield a problem for each vector that no text can be held against: nothing of it would ever be decided."""
+    first = next((query for query in golden.queries if query.text is not None), None)
+    if first is None:
+        return
+    known = models_of(migration, source, decisions)
+    for vector in shapes.dense:
+        sides: tuple[Name, ...] = ("target",) if shapes.reembedded(vector.name) else ("target", "source")
+        names = [known[side, vector.name][0] for side in sides if (side, vector.name) in known]
+        if any(migration.provider_of(name) is not None for name in names):
+            continue
+        where = f"vector {vector.name!r}: " if vector.name else ""
+        why = f"nothing here embeds with {names[0]}" if names else "nothing says which model made the vectors"
+        hint = (
+            f"give a provider in `providers` (`{names[0].partition('/')[0]}: {{type: openai, base_url: …}}`), or"
+            if names
+            else "say it in `embedding: {model: provider/model}` of the source, or"
+        )
+        yield _problem(golden, first, f"{where}queries are texts, and {why}", f"{hint} give vectors as queries")
 
 
 def _places(golden: Golden, namespaces: Collection[str]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vecmig.conversion.convert import shortened
-from vecmig.errors import ConnectorError
+from vecmig.errors import ConnectorError, PluginError, SpecError, UnsupportedError
 from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import VectorField
 from vecmig.model.filter import Filter
@@ -119,7 +119,7 @@ def _embedded(
         return None, f"queries are texts, and it is not known here what embeds them for the {side}"
     try:
         found = embed(texts)
-    except ConnectorError as error:
+    except (ConnectorError, PluginError, SpecError, UnsupportedError) as error:
         return None, f"the model of the {side} did not embed the queries: {error}"
     if found.shape != (len(texts), wanted):
         made = found.shape[-1] if found.ndim else 0

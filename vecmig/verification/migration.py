@@ -28,6 +28,7 @@ from vecmig.protocols import Stage
 from vecmig.retry import Throttle
 from vecmig.verification.again import with_sample
 from vecmig.verification.asked import Embeds
+from vecmig.verification.models import embeds_of
 from vecmig.verification.verify import verify
 
 
@@ -41,8 +42,7 @@ class Proof:
     refused: frozenset[Key] | None = None  # those of them that the target refused; None: any of them may be
     written: Some[str] = ()  # namespaces that the migration has written before
     decisions: tuple[Decision, ...] = ()  # how vectors came about at the last apply
-    purse: Purse | None = None  # where embeddings are, and who pays for a sample of those that are gone
-    embeds: Embeds | None = None  # what makes vectors of queries that are texts, for each side
+    purse: Purse | None = None  # where embeddings are, and who pays for queries and for a sample of those that are gone
     lag_s: float = 0.0  # see `verify`
     read_records_per_s: int | None = None  # of the source, over all workers
     workers: int = 1
@@ -91,7 +91,7 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
                 declared=sides.declared,
                 excluded=unexpected,
                 written=proof.written,
-                embeds=proof.embeds,
+                embeds=_embeds(migration, sides.schema, proof, stop),
                 lag_s=proof.lag_s,
                 watch=count.add,
                 stop=stop,
@@ -116,6 +116,13 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
     return report
 
 
+def _embeds(migration: Migration, source: Collection, proof: Proof, stop: Event) -> Embeds | None:
+    """Return what makes vectors of the user's own queries, where some are texts."""
+    if proof.purse is None or migration.golden is None or not migration.golden.texts:
+        return None
+    return embeds_of(migration, source, {each.vector: each for each in proof.decisions}, proof.purse, stop)
+
+
 def _unexpected(migration: Migration, source: Side, aside: frozenset[Key], by_target: frozenset[Key]) -> frozenset[Key]:
     """Return the keys that the target need not hold though the source gives them."""
     if migration.verification.records == "all":
@@ -131,6 +138,7 @@ class Sides:
     source: Side  # what is expected
     target: Side  # what is there
     conversion: Conversion  # how the one becomes the other
+    schema: Collection  # of the source, as it is
     declared: Collection  # what the spec asks for
     reads: Reads
 
@@ -164,4 +172,4 @@ def sides_of(
     with embedding as step:
         source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle, step)
         left_out = [] if step is not None else [rule.name for rule in rules]
-        yield Sides(source, target_side(migration, workers, stop, left_out), conversion, declared, reads)
+        yield Sides(source, target_side(migration, workers, stop, left_out), conversion, collection, declared, reads)

@@ -177,8 +177,9 @@ def _verified(
     """Prove a migration and keep the report with what was applied. `lag_s`: see `prove`."""
     state = store.load()
     applied = state.applied.get(migration.name) if state else None
-    names = [migration.name] if applied and any(each.how == "reembed" for each in applied.decisions) else []
-    with purses(project, state.lineage if state else "", names) as found:
+    made = applied is not None and any(each.how == "reembed" for each in applied.decisions)
+    asked = migration.golden is not None and migration.golden.texts > 0
+    with purses(project, state.lineage if state else "", [migration.name] if made or asked else []) as found:
         proof = Proof(
             project=project.name,
             environment=project.environment,
