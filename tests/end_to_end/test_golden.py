@@ -165,7 +165,9 @@ def test_copied_vectors_are_asked_with_texts_by_the_model_that_made_them(asked: 
 def test_shortened_vectors_are_asked_with_shortened_queries(
     site: Site, openai_double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = GOLDEN.replace(f"openai/{OLD}", f"openai/{NEW}").replace("top_k: 5}}", "top_k: 5}, thresholds: {overlap: 0.5}}")
+    spec = GOLDEN.replace(f"openai/{OLD}", f"openai/{NEW}").replace(
+        "top_k: 5}}", "top_k: 5}, thresholds: {overlap: 0.5}}"
+    )
     prepared(site, openai_double, monkeypatch, spec, model=NEW)
     ask(site, *labelled())
     assert "cut to 1,024 dimensions" in " ".join(site.run("plan").out.split())

@@ -94,9 +94,10 @@ def _probe(
     if found is None:
         return None, "no sampled record has a vector and a text", None, None
     with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
-        first = rendered(asked.text, loads(found.bytes_of("metadata")[0]))
         known = facts_of(known_as(asked.model, asked.provider)).dimensions
-        makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model, str(first))
+        makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model)
+    # with the dimensions that the load will name: else its texts would be others to the cache, and be paid for again
+    with closing(open_embedder(asked.provider, asked.model, makes)) as embedder:
         rule = EmbedRule(MADE, asked.model, makes, asked.text, too_long=asked.too_long)
         kept = (VectorRule(STORED, vector.name),) if vector else ()
         converted = convert(found, Conversion(vectors=kept, embed=(rule,)))
@@ -154,8 +155,9 @@ def _text(asked: Embedding, metadata: bytes) -> str | None:
         return None
 
 
-def _dimensions(embedder: Embedder, cache: Cache, model: str, text: str) -> int:
-    """Return how long the model's vectors are, by one text, which is paid for once."""
+def _dimensions(embedder: Embedder, cache: Cache, model: str) -> int:
+    """Return how long the model's vectors are, by one word, which is paid for once."""
+    text = "dimensions"
     key = key_of(embedder.identity, "passage", text)
     if not (known := cache.find([key])):
         number = cache.reserve(PROBES, model, 0, 0.0)
@@ -200,12 +202,15 @@ def _texts(
     return Texts(
         sampled=len(whole),
         missing=len(found) - len(whole),
+        over=sum(each is None or each.texts != (text,) for text, each in zip(filter(None, found), pieces, strict=True)),
         cached=len(whole) - len(counts),
         tokens=tuple(counts),
         exact=exact,
         usd_per_million_tokens=price,
         prices="as the spec says" if given else f"table of {catalogue().date}" if price else "",
         service=asked.provider.name,
+        too_long=asked.too_long,
+        max_text_tokens=limits.max_text_tokens,
         max_items=limits.max_items,
         max_request_tokens=limits.max_request_tokens,
         requests_per_minute=limits.requests_per_minute,

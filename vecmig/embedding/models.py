@@ -1,6 +1,6 @@
 """The models of a migration, opened once for all its workers."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -13,7 +13,7 @@ from vecmig.errors import UnsupportedError
 from vecmig.migration import Migration, Provider
 from vecmig.model.plan import EmbedRule
 from vecmig.model.record import Key
-from vecmig.protocols import Embedder
+from vecmig.protocols import Embedder, Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,15 @@ def open_embedder(provider: Provider | None, model: str, dimensions: int | None)
             f" stands in `providers` (`providers: {{{name}: {{type: openai, base_url: …}}}}`)"
         )
     return provider.options.open(own, dimensions)
+
+
+def spent_of(migration: Migration, models: Iterable[str], purse: Purse) -> Spent:
+    """Return what a migration has paid so far; its price is unknown where that of one of the models is."""
+    spent = purse.cache.spent(purse.run or "")
+    prices = [
+        price_of(provider, model.partition("/")[2]) for model in models if (provider := migration.provider_of(model))
+    ]
+    return Spent(migration.name, spent.tokens, None if None in prices else spent.usd)
 
 
 @contextmanager

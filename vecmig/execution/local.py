@@ -10,14 +10,13 @@ from queue import Queue
 from threading import Event, Lock, Thread
 
 from vecmig.embedding.embed import Step
-from vecmig.embedding.models import Purse, embedding_step
-from vecmig.embedding.terms import price_of
+from vecmig.embedding.models import Purse, embedding_step, spent_of
 from vecmig.errors import GuardError, TransientError
 from vecmig.execution.copy import Tools, check_stop, copy
 from vecmig.execution.quarantine import Quarantine
 from vecmig.execution.reconcile import reconcile
 from vecmig.migration import Migration
-from vecmig.model.plan import EmbedRule, LoadRecords, ReconcileRecords
+from vecmig.model.plan import LoadRecords, ReconcileRecords
 from vecmig.model.record import Key, Rejected
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
@@ -46,22 +45,13 @@ class LocalExecutor:
         embedding = embedding_step(migration, rules, self.purses[migration.name], stop) if rules else nullcontext()
         with _passed_on(self.stop, to=stop), embedding as step:
             before: Spent | None = None
+            models = [rule.model for rule in rules]
             for event in self._run(migration, action, state, stop, step):
                 yield event
-                if rules and (spent := self._spent(migration, rules)) != before:
+                if rules and (spent := spent_of(migration, models, self.purses[migration.name])) != before:
                     yield spent
                     before = spent
         check_stop(self.stop)
-
-    def _spent(self, migration: Migration, rules: Sequence[EmbedRule]) -> Spent:
-        purse = self.purses[migration.name]
-        spent = purse.cache.spent(purse.run or "")
-        prices = [
-            price_of(provider, rule.model.partition("/")[2])
-            for rule in rules
-            if (provider := migration.provider_of(rule.model))
-        ]
-        return Spent(migration.name, spent.tokens, None if None in prices else spent.usd)
 
     def _run(
         self,

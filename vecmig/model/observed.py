@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import Collection
-from vecmig.model.plan import Decision, Fingerprint, Partition
+from vecmig.model.plan import Decision, Fingerprint, Partition, TooLong
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,9 @@ class Texts:
     prices: str  # where the price is from
     service: str  # who charges
     max_items: int
+    over: int = 0  # of the sampled ones: longer than the model takes
+    too_long: TooLong = "truncate"  # what then becomes of it
+    max_text_tokens: int | None = None
     max_request_tokens: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None

@@ -298,12 +298,15 @@ def embedding_details(decisions: Iterable[Decision]) -> tuple[tuple[str, str], .
     """Return how vectors come about, where the spec says something of it, as labels and texts."""
     found = []
     words = {"copy": "COPY", "truncate": "TRUNCATE", "reembed": "RE-EMBED"}
+    made = "EMBED"  # where there was no vector
     for each in decisions:
         if each.model is None:
             continue
         after = f"{each.model} ({each.dimensions:,})"
         change = f"{each.before} -> {after}" if each.before not in ("", after) else after
-        found.append((f"embedding {each.vector}".strip(), f"{change}  {words[each.how]}: {each.why}"))
+        found.append(
+            (f"embedding {each.vector}".strip(), f"{change}  {words[each.how] if each.before else made}: {each.why}")
+        )
         if each.evidence:
             found.append(("", each.evidence))
     return tuple(found)
@@ -350,7 +353,8 @@ def _risks(
 ) -> list[str]:
     risks = [f"of the source, {each}" for each in (source.collection.findings if source.collection else ())]
     if sampled is not None and move is not None:
-        risks += _textless(source)
+        risks += _unpriced(source)
+        risks += _too_long(migration, source)
         risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")
         risks += migration.target.options.rewrites(declared, sampled.batch)
     if source.rounds_integers and source.sample is not None and move is not None:
@@ -381,12 +385,30 @@ def _risks(
     return risks
 
 
-def _textless(source: Observed) -> list[str]:
+def _unpriced(source: Observed) -> list[str]:
     return [
         f"prices of {texts.service} are not known, so what embedding costs is not, either: `usd_per_million_tokens` in"
         " `providers` says it"
         for texts in source.texts.values()
         if texts.usd_per_million_tokens is None and texts.tokens
+    ]
+
+
+def _too_long(migration: Migration, source: Observed) -> list[str]:
+    """Return how many texts the model does not take as a whole, and what becomes of them."""
+    stops = "stop apply at the first" if migration.on_bad_record == "fail" else "are put aside"
+    becomes = {
+        "truncate": "are cut there, so that what stands behind is not found: make them shorter, or say"
+        " `too_long: split_and_average`",
+        "split_and_average": "are embedded in pieces, whose mean is a vector of no passage of theirs: shorter ones are"
+        " found better",
+        "quarantine": f"{stops} (`too_long: quarantine`)",
+    }
+    return [
+        f"{texts.over:,} of {texts.sampled + texts.missing:,} sampled texts are over the limit of {texts.service}"
+        f" ({texts.max_text_tokens:,} tokens), and {becomes[texts.too_long]}"
+        for texts in source.texts.values()
+        if texts.over and texts.max_text_tokens
     ]
 
 

@@ -18,7 +18,7 @@ from vecmig.protocols import Source
 from vecmig.verification.asked import Asked, Embeds, Name, Setting, Vector
 from vecmig.verification.fit import FETCHED, Unfit, numbers_for
 from vecmig.verification.ranking import quality
-from vecmig.verification.search import Ranked, Run, Searched, run
+from vecmig.verification.search import UNMEASURED, Ranked, Run, Searched, run
 
 
 @dataclass(slots=True)
@@ -146,7 +146,8 @@ def _labelled(
     for side, found in (("target", there), ("source", before)):
         why = dict.fromkeys(reason for _, each, _ in rows for reason in each.why[side])  # type: ignore[index]
         if found is None:
-            notes |= {f"the {side} is not measured: {reason}": None for reason in why or ("it was not asked",)}
+            reasons = [reason.removeprefix(UNMEASURED) for reason in why or ("it was not asked",)]
+            notes |= {f"the {side} is not measured: {reason}": None for reason in reasons}
     notes |= dict.fromkeys(_lost(setting, rows, target))
     return LabelledCheck(vector.name, len(rows), k, before, there, "; ".join(notes))
 

@@ -17,6 +17,7 @@ from vecmig.verification.measure import interval, overlap, recall, without
 
 EXCLUDED_ASKED = 100  # so many more neighbours are asked of the source, for rejected records are left out
 MEASURES = ("overlap", "recall")
+UNMEASURED = "overlap is not measured: "
 COMPARED_VALUES = 50  # records that show whether a conversion left a field as it was
 
 Ranked = list[tuple[Key, float]]
@@ -136,22 +137,20 @@ def _before(
     nothing: list[Ranked | None] = [None] * len(asked.of_source)
     reason = _unasked(setting, asked)
     if reason is not None:
-        return nothing, nothing, [f"overlap is not measured: {reason}"]
+        return nothing, nothing, [f"{UNMEASURED}{reason}"]
     origin = setting.shapes.origin(asked.field.name)
     assert origin is not None, "else it is not asked"
     other_metric = origin.metric != asked.field.metric and not setting.shapes.reembedded(asked.field.name)
     reasons = []
     if other_metric:
-        reasons.append(
-            f"overlap is not measured: the source's metric is {origin.metric}, the target's {asked.field.metric}"
-        )
+        reasons.append(f"{UNMEASURED}the source's metric is {origin.metric}, the target's {asked.field.metric}")
         if not asked.labelled:
             return nothing, nothing, reasons
     queries = [*asked.of_source]
     for own in dict.fromkeys(asked.filters):
         if changed := _changed_fields(setting, source, asked.known, both(own, filter)):
             why = f"the migration changes {', '.join(changed)}, by which the filter selects"
-            reasons.append(f"overlap is not measured: {why}")
+            reasons.append(f"{UNMEASURED}{why}")
             queries = [None if each == own else query for query, each in zip(queries, asked.filters, strict=True)]
     where = both(setting.shapes.conversion.where, filter)  # the target holds no other records
     more = min(len(setting.excluded), EXCLUDED_ASKED)

@@ -10,6 +10,7 @@ from threading import Event as Flag
 
 from msgspec.structs import replace
 
+from vecmig.embedding.models import spent_of
 from vecmig.errors import GuardError, StalePlanError, TransientError
 from vecmig.execution.apply import apply as run_actions
 from vecmig.execution.copy import check_stop
@@ -97,6 +98,8 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
             if planned.name in migrations and (planned.actions or planned.verify):
                 work = migrations[planned.name]
                 report = yield from _verified(project, work, store, stop, COUNTED_S)
+                if purse := found.get(planned.name):  # queries of the user's own are paid, too
+                    yield spent_of(work, [each.model for each in planned.decisions if each.model], purse)
                 _note_target(work, report, store)
                 verdicts.append(f"{planned.name} {report.verdict}")
                 yield report

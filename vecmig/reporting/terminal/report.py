@@ -130,7 +130,7 @@ def breach_lines(breach: Breach, width: int) -> list[str]:
 def _search(check: SearchCheck, report: Report, width: int) -> list[str]:
     place = search_place(check, report.search)
     asked = quantity(check.queries, "query", "queries") + f", top {number(check.top_k)}"
-    overlap = "overlap not measured" if check.overlap is None else f"overlap {interval(check.overlap)}"
+    overlap = f"overlap {'not measured' if check.overlap is None else interval(check.overlap)}"
     recall = "recall not measured" if check.recall is None else f"recall {interval(check.recall)}"
     perfect = f"{number(check.perfect)} identical" if check.perfect is not None else ""
     text = " · ".join(part for part in (asked, overlap, perfect, recall, check.note) if part)
