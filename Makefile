@@ -25,6 +25,9 @@ pinecone: $(VENV)/.dev  ## Move 5,000 of them from a Pinecone on this machine in
 weaviate: $(VENV)/.dev  ## Move texts from PostgreSQL into a Weaviate on this machine, for hybrid search
 	@$(BIN)/python examples/pgvector-to-weaviate/run.py
 
+documents: $(VENV)/.dev  ## Chunk and embed a handbook on this machine into PostgreSQL; then one file changes
+	@$(BIN)/python examples/documents-to-pgvector/run.py
+
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/pytest
 
@@ -42,4 +45,4 @@ bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long
 soak: $(VENV)/.dev  ## Kill it a hundred times (long)
 	$(BIN)/pytest -m soak -s -o timeout=7200 tests/crash
 
-.PHONY: help demo pinecone weaviate test check bench soak
+.PHONY: help demo pinecone weaviate documents test check bench soak

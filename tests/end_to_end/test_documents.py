@@ -71,7 +71,11 @@ def test_documents_are_chunked_embedded_and_loaded_by_one_spec(docs: Site, opena
     assert plan.code == 0, plan.err
     said = " ".join(plan.out.split())
     assert "Plan: 1 to create, 15 records to embed, 0 to destroy" in said
-    assert "text-embedding-3-small (64) EMBED: the source has no vectors" in said
+    assert (
+        "text-embedding-3-small (64) EMBED: the source has no vectors tried with 15 texts, 219 tokens, USD 0.000004; what it made is kept"
+        in said
+    )
+    assert "tried with 15 texts, nothing paid" in docs.run("plan").out
     (report,) = docs.apply()["reports"]
     assert report["verdict"] == "passed"
     assert report["records"]["matching"] == 15
@@ -300,3 +304,42 @@ def test_a_parser_that_is_not_installed_is_named_with_the_extra(docs: Site, monk
     failed = docs.run("plan")
     assert failed.code == 3
     assert "documents needs the module 'pypdfium2': pip install 'vecmig[documents]'" in failed.err
+
+
+def test_the_tenant_of_a_file_is_what_its_front_matter_says(docs: Site) -> None:
+    written(
+        docs.directory / "docs",
+        {
+            f"{name}.md": f"---\ntenant: {tenant}\n---\n{document(name, 1)}"
+            for name, tenant in (("a", "acme"), ("b", "beta"))
+        },
+    )
+    (docs.directory / "docs" / "c.md").unlink()
+    docs.edit("target: t}", "target: t, namespace_from: tenant}")
+    docs.edit("{sample: 5}, top_k: 3}", "{sample: 5}, top_k: 3}, thresholds: {overlap: 0}")
+    docs.apply()
+    assert {id: each["namespace"] for id, each in stored(docs).items()} == {
+        "a.md#0": "acme", "a.md#1": "acme", "b.md#0": "beta", "b.md#1": "beta",
+    }  # fmt: skip
+    docs.settled()
+
+
+def test_a_file_that_is_edited_between_a_broken_run_and_the_next_is_read_as_it_is_then(
+    docs: Site, openai_double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vecmig.workflow.run.EMBED_PAGE_ROWS", 2)
+    docs.edit("workers: 2", "workers: 1")
+    openai_double.poison.add("part of c, number 3")
+    broken = docs.run("apply", "--auto-approve")
+    assert broken.code == 1
+    there = len(stored(docs))
+    assert 0 < there < 15
+    openai_double.poison.clear()
+    bought(openai_double)
+    for name in "abc":  # wherever it stopped
+        written(docs.directory / "docs", {f"{name}.md": document(name).replace(f"part of {name}, number 0", "edit")})
+    docs.apply()
+    found = stored(docs)
+    assert len(found) == 15
+    assert [found[f"{name}.md#1"]["text"] for name in "abc"] == ["## Part 0\n\nHere is a edit."] * 3
+    docs.settled()

@@ -111,10 +111,12 @@ def _probe(
             took = time.monotonic() - started
         tokens = cache.spent(PROBES).tokens - spent
     speed = len(done.batch) / took if tokens else None  # from the cache it is no speed of the model
-    if vector is None or not len(done.batch):
-        return None, why or "the model took none of the sampled texts", makes, speed
-    cosines = _cosines(done.batch)
     usd = None if price is None else tokens * price / 1e6
+    if not len(done.batch):
+        return None, "the model took none of the sampled texts", makes, speed
+    if vector is None:
+        return Probe(len(done.batch), None, None, tokens, usd), "", makes, speed
+    cosines = _cosines(done.batch)
     return Probe(len(cosines), float(np.median(cosines)), float(cosines.min()), tokens, usd), "", makes, speed
 
 

@@ -10,11 +10,11 @@ from vecmig.model.plan import Decision, Fingerprint, Partition, TooLong
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Stored vectors, held against those that a model makes of the same records' texts."""
+    """Stored vectors, held against those that a model makes of the same records' texts; or the model alone, tried."""
 
     texts: int
-    median: float  # cosine
-    least: float
+    median: float | None  # cosine; None: no vectors are stored
+    least: float | None
     tokens: int  # that it was charged for
     usd: float | None  # None: the price is not known
 

@@ -49,11 +49,11 @@ def decide(
                 "the source has no vectors: say in `embedding.model` what makes them, and in `embedding.text` of what"
             )
             return Decision(vector, "reembed", own or 0, refused=refused)
-        return _anew(vector, asked, own, "", "the source has no vectors", "")
+        return _anew(vector, asked, own, "", "the source has no vectors", _found(probe))
     wanted = asked.dimensions or (own if asked.model and given and asked.model != given else None) or stored.dimensions
     before = f"{given or 'an unnamed model'} ({stored.dimensions:,})"
     same_label = asked.model is None or asked.model == given
-    same = probe is not None and probe.median >= SAME
+    same = probe is not None and probe.median is not None and probe.median >= SAME
     refuted = probe is not None and not same
     unchecked = ""
     if probe is None and asked.model is not None and asked.strategy != "reembed":
@@ -160,4 +160,6 @@ def _found(probe: Probe | None) -> str:
     cost = f", {probe.tokens:,} tokens" if probe.tokens else ", nothing paid"
     if probe.usd:
         cost += f", USD {probe.usd:.6f}".rstrip("0")
+    if probe.median is None or probe.least is None:
+        return f"tried with {probe.texts} texts{cost}; what it made is kept"
     return f"probe: {probe.texts} texts, cosine to the stored vectors {probe.median:.4f} in the median, {probe.least:.4f} at least{cost}"
