@@ -23,8 +23,8 @@ class Queries(Struct, frozen=True, forbid_unknown_fields=True):
     file: Annotated[
         Annotated[str, Meta(min_length=1)] | None,
         Meta(
-            description="Your own, a JSON object a line: `text` or `vector` (a list, or lists by the vectors' names), and"
-            " where wanted `filter`, `namespace` and `relevant`, which is a list of ids, or grades by id.",
+            description="Your own, a JSON object a line: `text`, which each side's own model embeds, or `vector` (a list, or"
+            " lists by the vectors' names), and where wanted `filter`, `namespace` and `relevant`, which is a list of ids, or grades by id.",
             examples=["golden.jsonl"],
         ),
     ] = None
