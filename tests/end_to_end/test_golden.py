@@ -136,6 +136,12 @@ def test_queries_are_paid_for_within_the_budget(asked: Site, openai_double: Doub
     assert openai_double.ledger.charged.total() == before
 
 
+def test_what_queries_cost_is_in_what_the_apply_says_it_spent(asked: Site, openai_double: Double) -> None:
+    asked.edit('{{ text }}"', '{{ text }}", trust_labels: true')  # no probe, whose tokens are told by the plan
+    openai_double.ledger.tokens = 0
+    assert asked.apply()["tokens"] == openai_double.ledger.tokens > 0
+
+
 def test_ids_that_are_not_relevant_to_anything_there_stop_the_plan(asked: Site) -> None:
     ask(asked, *labelled(), {"text": "cats", "relevant": ["d1", "d9999"]})
     refused = asked.run("plan")
