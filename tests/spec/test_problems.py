@@ -100,7 +100,8 @@ def test_only_the_options_of_the_type_that_is_named_are_asked_for(problems: Prob
 def test_an_unknown_type_names_the_connectors_but_not_those_for_tests(problems: Problems) -> None:
     (problem,) = problems(SPEC.replace("{type: memory, collection: old}", "{type: pgvectr, dsn: x}"))
     assert (
-        problem.message == "`sources.kb.type` must be `pgvector`, `pinecone`, `snapshot` or `weaviate`, not 'pgvectr'"
+        problem.message
+        == "`sources.kb.type` must be `documents`, `pgvector`, `pinecone`, `snapshot` or `weaviate`, not 'pgvectr'"
     )
     assert problem.hint == "did you mean `pgvector`?"
 
