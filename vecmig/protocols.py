@@ -229,6 +229,12 @@ class ConnectorOptions(Protocol):
         All of it is undone when they are read. Without a connection; `declared` is complete.
         """
 
+    def rejects(self, declared: Collection, sample: RecordBatch) -> Sequence[Rejected]:
+        """Return those of these records that the store cannot hold, each with the reason that `upsert` would give.
+
+        Without a connection; `declared` is complete. A vector without a column is yet to be made, and is not judged.
+        """
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         """Return what `rows` records with so much metadata each will need, without a connection."""
 

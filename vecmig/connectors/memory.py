@@ -65,6 +65,9 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
         return ()
 
+    def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence[Rejected]:
+        return ()
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return Footprint()
 

@@ -1,12 +1,13 @@
 """What happens to the metadata and the vectors, as a sample shows."""
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
 from vecmig.conversion.cast import cast, kind_of
 from vecmig.conversion.convert import Converted
-from vecmig.model.batch import RecordBatch, column_of
+from vecmig.model.batch import RecordBatch, Rejected, column_of
 from vecmig.model.collection import Collection, FieldType, VectorField
 from vecmig.model.metadata import canonical, dumps, loads
 from vecmig.model.plan import Conversion, Fidelity
@@ -39,31 +40,39 @@ def fidelity(sample: RecordBatch, converted: Converted, conversion: Conversion) 
     return tuple(sorted(lines, key=lambda line: (line.lossless, line.source == line.target, line.field)))
 
 
-def risks_of_sample(converted: Converted, declared: Collection, quarantines: bool) -> list[str]:
-    """Return what the sample warns of, each with its consequence."""
-    total = converted.selected
+def held(batch: RecordBatch, refused: Sequence[Rejected]) -> RecordBatch:
+    """Return the records of a sample that are not among those which the target cannot hold."""
+    keys = {each.key for each in refused}
+    return batch.take([row for row, key in enumerate(batch.keys) if key not in keys]) if keys else batch
+
+
+def risks_of_sample(
+    batch: RecordBatch, rejected: Sequence[Rejected], declared: Collection, quarantines: bool
+) -> list[str]:
+    """Return what the sample warns of, each with its consequence: `batch` can be moved, what is `rejected` cannot."""
+    total = len(batch) + len(rejected)
     risks = []
     consequence = (
         "they would be put aside" if quarantines else "on_bad_record is `fail`, so apply would stop at the first"
     )
-    if converted.rejected:
-        first = converted.rejected[0]
+    if rejected:
+        first = rejected[0]
         risks.append(
-            f"{len(converted.rejected):,} of {total:,} sampled records cannot be moved; {consequence}: "
+            f"{len(rejected):,} of {total:,} sampled records cannot be moved; {consequence}: "
             f"{first.key}: {first.reason}"
         )
     for vector in declared.vectors:
-        if large := _beyond(converted.batch, vector):
+        if large := _beyond(batch, vector):
             label = f" {vector.name!r}" if vector.name else ""
             risks.append(
                 f"{large:,} of {total:,} sampled records have an index in their sparse vector{label} beyond the"
                 f" {vector.dimensions:,} that the target takes; {consequence}: name the vectors to take in `vectors`"
             )
-        if vector.kind == "sparse" or f"vector:{vector.name}" not in converted.batch.names:
+        if vector.kind == "sparse" or f"vector:{vector.name}" not in batch.names:
             continue
-        rows, matrix = converted.batch.present_vectors(vector.name)
+        rows, matrix = batch.present_vectors(vector.name)
         label = f" {vector.name!r}" if vector.name else ""
-        if missing := len(converted.batch) - len(rows):
+        if missing := len(batch) - len(rows):
             risks.append(f"{missing:,} of {total:,} sampled records have no vector{label}: no search finds them")
         zeros = int((~matrix.any(axis=1)).sum()) if len(rows) else 0
         if zeros and vector.metric == "cosine":

@@ -28,7 +28,7 @@ from vecmig.planning.costs import Planned, costs
 from vecmig.planning.declare import conversion_of, decisions_of, declare, without_index
 from vecmig.planning.differ import index_changes, rebuilds
 from vecmig.planning.estimate import estimate
-from vecmig.planning.fidelity import fidelity, metadata_bytes, risks_of_sample, rounded
+from vecmig.planning.fidelity import fidelity, held, metadata_bytes, risks_of_sample, rounded
 from vecmig.planning.infer import with_fields
 
 
@@ -355,8 +355,11 @@ def _risks(
     if sampled is not None and move is not None:
         risks += _unpriced(source)
         risks += _too_long(migration, source)
-        risks += risks_of_sample(sampled, declared, migration.on_bad_record == "quarantine")
-        risks += migration.target.options.rewrites(declared, sampled.batch)
+        options = migration.target.options
+        refused = options.rejects(declared, sampled.batch)
+        batch, rejected = held(sampled.batch, refused), [*sampled.rejected, *refused]
+        risks += risks_of_sample(batch, rejected, declared, migration.on_bad_record == "quarantine")
+        risks += options.rewrites(declared, batch)
     if source.rounds_integers and source.sample is not None and move is not None:
         risks += [
             f"{count:,} of {len(source.sample):,} sampled records have an integer of 2**53 or more in {name!r}: the source"

@@ -2,6 +2,7 @@
 
 from tests.connectors.pinecone.data import batch
 from vecmig.connectors.pinecone.options import PineconeOptions
+from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.model.secret import Secret
 
@@ -32,6 +33,29 @@ def test_a_document_index_has_names_of_its_own() -> None:
     rows = [{"metadata": {"_private": 1, "embedding": "x"}}]
     (names,) = documents.rewrites(documents.complete(DECLARED), batch(rows))
     assert "`_private`, `embedding` would have another name" in names
+
+
+def test_what_no_index_holds_is_said_of_a_sample_with_the_reason_that_writing_it_would_give() -> None:
+    """The values of vectors are in test_writing.py."""
+    rows = [
+        {"id": "x" * 512, "metadata": {"a": "y" * 40_952}},
+        {"id": "x" * 513},
+        {"metadata": {"a": "y" * 40_953}},
+        {"id": "", "metadata": {"a": "y" * 40_953}},
+    ]
+    rejected = OPTIONS.rejects(DECLARED, batch(rows))
+    assert [(each.key.id, each.reason) for each in rejected] == [
+        ("x" * 513, "its id has 513 characters, Pinecone takes 512"),
+        ("r2", "its metadata has 40,961 bytes, Pinecone holds 40,960"),
+        ("", "its id is empty"),
+    ]
+    assert not OPTIONS.rewrites(DECLARED, batch(rows)), "that is another matter"
+
+
+def test_a_vector_that_is_yet_to_be_made_is_not_missed_in_a_sample() -> None:
+    rows = batch([{}, {"id": "x" * 513}])
+    rows = RecordBatch(rows.table.drop_columns(["vector:"]))
+    assert [each.key.id for each in OPTIONS.rejects(DECLARED, rows)] == ["x" * 513]
 
 
 def test_a_new_index_says_where_and_how_it_is_made() -> None:

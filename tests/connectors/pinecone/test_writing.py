@@ -94,6 +94,7 @@ def test_a_record_that_no_index_holds_is_named_and_not_sent(double: Double, conn
     assert rejected.key == sent.keys[9]
     assert rejected.reason.startswith(reason)
     assert [(each.records, each.status) for each in double.requests if each.operation == "upsert"] == [(9, 200)]
+    assert connect("docs").options.rejects(PLAIN, sent) == [rejected], "and a plan tells the same of a sample"
 
 
 @pytest.mark.parametrize(

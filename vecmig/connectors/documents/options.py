@@ -18,7 +18,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.documents.connector import DocumentsConnector
-    from vecmig.model.batch import RecordBatch
+    from vecmig.model.batch import RecordBatch, Rejected
 
 Name = Annotated[str, Meta(min_length=1)]
 Size = Annotated[int, Meta(ge=1, le=100_000)]
@@ -143,6 +143,9 @@ class DocumentsOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return ("`documents` can only be read: they are a source, and a target is a store of vectors, or a `snapshot`",)
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
+
+    def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -17,7 +17,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.pgvector.connector import PgvectorConnector
-    from vecmig.model.batch import RecordBatch
+    from vecmig.model.batch import RecordBatch, Rejected
 
 EMBEDDED = "embedded:"
 Name = Annotated[str, Meta(min_length=1)]
@@ -121,6 +121,9 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return refusals(self.complete(declared))
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
+
+    def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

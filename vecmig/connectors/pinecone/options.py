@@ -20,7 +20,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.pinecone.connector import PineconeConnector
-    from vecmig.model.batch import RecordBatch
+    from vecmig.model.batch import RecordBatch, Rejected
 
 CONTROL_PLANE = "api.pinecone.io"
 
@@ -142,6 +142,11 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
         from vecmig.connectors.pinecone.rewrites import rewrites
 
         return tuple(rewrites(declared, self.kind, sample))
+
+    def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
+        from vecmig.connectors.pinecone.rewrites import rejects
+
+        return rejects(declared, self.kind, sample)
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(declared, rows, metadata_bytes)

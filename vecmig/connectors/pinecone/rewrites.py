@@ -1,12 +1,14 @@
-"""What of some records an index would hold in another form: it comes back as it was, and an application sees the form."""
+"""What of some records an index would hold in another form, which an application sees, or could not hold at all."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from vecmig.connectors.pinecone.api import slots_of
 from vecmig.connectors.pinecone.fields import LEADING, Kind, fields_of, kind_of
 from vecmig.connectors.pinecone.ids import ESCAPED, stored
 from vecmig.connectors.pinecone.metadata import NOTED, Encoding
-from vecmig.model.batch import RecordBatch
+from vecmig.connectors.pinecone.validate import problems
+from vecmig.model.batch import RecordBatch, Rejected, column_of
 from vecmig.model.collection import Collection
 from vecmig.model.metadata import loads
 
@@ -28,7 +30,7 @@ def rewrites(declared: Collection, kind: Kind | None, sample: RecordBatch) -> It
         try:
             metadata, written = loads(text), encoding.written(text)
         except ValueError:
-            continue  # it would be put aside
+            continue  # it is among those that `rejects` gives
         noted = written.get(NOTED)
         for name in noted if isinstance(noted, list) else ():
             (nulls if metadata[name] is None else texts)[name] += 1
@@ -39,6 +41,19 @@ def rewrites(declared: Collection, kind: Kind | None, sample: RecordBatch) -> It
         yield f"null in {_listed(nulls)} would be left out, and noted in the field `{NOTED}`: Pinecone holds none"
     if names:
         yield f"{_listed(names)} would have another name, for Pinecone takes no such name of a field"
+
+
+def rejects(declared: Collection, kind: Kind | None, sample: RecordBatch) -> Sequence[Rejected]:
+    """Return those that an index cannot hold. `declared` is complete; a vector without a column is not judged."""
+    given = [vector for vector in declared.vectors if column_of(vector) in sample.names]
+    reasons, encoding = problems(slots_of(given), sample), _encoding(declared, kind)
+    for row, text in enumerate(sample.bytes_of("metadata")):
+        try:
+            encoding.written(text)
+        except ValueError as error:
+            reasons.setdefault(row, str(error))
+    keys = sample.keys if reasons else []
+    return [Rejected(keys[row], reason) for row, reason in sorted(reasons.items())]
 
 
 def _encoding(declared: Collection, kind: Kind | None) -> Encoding:

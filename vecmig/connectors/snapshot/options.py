@@ -15,7 +15,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.snapshot.connector import SnapshotConnector
-    from vecmig.model.batch import RecordBatch
+    from vecmig.model.batch import RecordBatch, Rejected
 
 MIB = 1 << 20
 
@@ -97,6 +97,9 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return ()
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
+
+    def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -18,7 +18,7 @@ from vecmig.protocols import Footprint, Work
 
 if TYPE_CHECKING:
     from vecmig.connectors.weaviate.connector import WeaviateConnector
-    from vecmig.model.batch import RecordBatch
+    from vecmig.model.batch import RecordBatch, Rejected
 
 
 class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +138,9 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return limits.refusals(self, self.complete(declared, actual), actual)
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
+        return ()
+
+    def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
