@@ -153,6 +153,13 @@ def test_a_query_finds_the_best_by_the_metric(double: Double, connect: Connect, 
     assert index.query(top_k=1, id="near").matches[0].id == best[0]
 
 
+def test_the_smallest_vectors_have_a_direction_too(double: Double, connect: Connect) -> None:
+    index = connect(double.store.plant("films", 2))
+    index.upsert(vectors=[("least", [1e-45, 0]), ("other", [0, 1])])
+    matches = index.query(top_k=2, vector=[1, 0]).matches
+    assert [(match.id, match.score) for match in matches] == [("least", pytest.approx(1.0)), ("other", 0.0)]
+
+
 def test_a_query_gives_values_and_metadata_when_asked(films: Any) -> None:
     films.upsert(vectors=[("a", [1, 2], {"x": "y"})])
     plain = films.query(top_k=1, vector=[1, 1]).matches[0]

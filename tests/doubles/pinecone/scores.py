@@ -60,7 +60,12 @@ def _dense_scores(matrix: Vector, metric: str, vector: Vector) -> NDArray[Any]:
     dots = np.asarray(matrix @ vector)
     if metric == "dotproduct":
         return dots
-    return np.asarray(dots / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector)))
+    return np.asarray(dots / np.sqrt(_squares(matrix) * _squares(vector[None])))
+
+
+def _squares(matrix: Vector) -> NDArray[Any]:
+    """The squared lengths of the rows, which as float32 would be zero for the smallest of them."""
+    return np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64)
 
 
 def _sparse_dot(stored: Sparse | None, asked: Sparse) -> float:
