@@ -9,7 +9,8 @@ import pytest
 from tests.cli.conftest import Ran
 from tests.connectors.pinecone.data import plant
 from tests.doubles.pinecone import Double, Fault
-from tests.doubles.pinecone.errors import Code
+from tests.doubles.pinecone import vectors as service
+from tests.doubles.pinecone.errors import Code, Refused
 from tests.end_to_end.conftest import batch_of
 from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.model.collection import Collection, VectorField
@@ -185,8 +186,9 @@ def test_an_index_of_another_shape(site: Site) -> None:
     plant(site.double, [])
     site.inward(more=", adopt: true", dimensions=4)
     ran = site.apply()
-    assert ran.code != 0
-    says(ran.err, "docs", "dimensions", "4", "3")
+    assert ran.code == 3
+    says(ran.err, "docs", "dimensions 3 -> 4")
+    assert not site.double.store.find("docs").records()
 
 
 def test_an_index_that_vecmig_did_not_make(site: Site) -> None:
@@ -212,6 +214,46 @@ def test_an_index_that_is_deleted_meanwhile(site: Site) -> None:
     ran = site.apply()
     assert ran.code == 1
     says(ran.err, "'docs'", "it is not there (any more)", "vecmig plan")
+
+
+def test_a_target_that_is_deleted_meanwhile(site: Site) -> None:
+    site.inward()
+    site.double.faults.add(Fault.index_deleted(), on="upsert", times=1)
+    ran = site.apply()
+    assert ran.code == 1
+    says(ran.err, "pinecone upsert in 'docs'", "it is not there (any more)", "vecmig plan")
+    assert site.apply().code == 0, "the next one makes it again"
+    assert len(site.double.store.find("docs").records()) == 3
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_a_quota_that_is_used_up_in_the_middle_of_a_load_and_raised_since(
+    site: Site, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    def used_up(*_: object) -> None:
+        raise Refused(
+            "Request failed. You've reached the write unit limit for the current month (2000000).",
+            Code.RESOURCE_EXHAUSTED,
+        )
+
+    site.inward(more=f", transport: {transport}")
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "store", used_up)
+        ran = site.apply()
+        assert ran.code == 1
+        says(ran.err, "pinecone upsert in 'docs'", "write unit limit for the current month", "raise the project's quota")
+        assert len([each for each in site.double.requests if each.operation == "upsert"]) == 1, "it is not tried again"
+    assert site.apply().code == 0
+    assert len(site.double.store.find("docs").records()) == 3
+
+
+def test_no_namespace_more_is_allowed(site: Site) -> None:
+    plant(site.double, ["x"], "other")
+    site.double.limits.namespaces = 1
+    site.inward(more=", adopt: true")
+    ran = site.apply()
+    assert ran.code == 1
+    says(ran.err, "pinecone upsert in 'docs'", "reached the max namespaces allowed", "raise the project's quota")
 
 
 def test_ids_that_are_not_listed_are_found_by_the_verification(site: Site) -> None:
@@ -244,6 +286,14 @@ def test_prefixes_that_overlap_are_refused_by_the_spec(site: Site) -> None:
     ran = site.run("validate")
     assert ran.code == 3
     says(ran.err, "an id that begins with 'ab' begins with 'a', too")
+
+
+def test_an_index_whose_name_pinecone_does_not_take_is_refused_by_the_spec(site: Site) -> None:
+    for name, code in (("k" * 45, 0), ("k" * 46, 3), ("Kb", 3), ("-kb", 3)):
+        site.inward()
+        spec = site.directory / "vecmig.yaml"
+        spec.write_text(spec.read_text().replace("index: docs", f"index: {name}"))
+        assert site.run("validate").code == code, name
 
 
 def test_a_record_that_cannot_be_fetched_stops_the_run_by_its_name(site: Site) -> None:

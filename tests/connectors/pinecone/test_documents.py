@@ -242,6 +242,28 @@ def test_tags_that_somebody_changed_are_named(double: Double, connect: Connect) 
         connect(NAME).describe(NAME)
 
 
+@pytest.mark.parametrize("kind", ["vectors", "documents"])
+def test_a_new_index_is_what_the_spec_says(double: Double, connect: Connect, kind: str) -> None:
+    given = {"cloud": "gcp", "region": "europe-west4", "deletion_protection": True}
+    connector = connect(NAME, kind=kind, **given)
+    vectors = (VectorField("", 4, "l2"),)
+    connector.create(Collection(NAME, vectors, (Field("at", "datetime", filter=True),), "vecmig:test", "a/model"))
+    index = double.store.find(NAME)
+    assert index.deployment == {"deployment_type": "managed", "cloud": "gcp", "region": "europe-west4"}
+    assert (index.dimension, index.metric, index.is_document_index) == (4, "euclidean", kind == "documents")
+    assert (index.tags["vecmig"], index.tags["vecmig-model"]) == ("vecmig:test", "a/model")
+    with pytest.raises(CollectionConflict, match="take `deletion_protection` off in Pinecone first"):
+        connector.drop(NAME)
+    with connector.control as client:
+        client.indexes.configure(NAME, deletion_protection="disabled")
+    connect(NAME).drop(NAME)
+    assert NAME not in double.store.indexes
+    connect(NAME).create(DECLARED)
+    index = double.store.find(NAME)
+    assert index.deployment == {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}
+    assert index.deletion_protection == "disabled"
+
+
 def test_the_data_model_of_an_index_cannot_change(double: Double, connect: Connect) -> None:
     connect(NAME).create(DECLARED)
     with pytest.raises(CollectionConflict, match="one of `kind: vectors`, which cannot be changed"):

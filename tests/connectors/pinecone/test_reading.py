@@ -2,12 +2,16 @@
 
 import json
 import threading
+import time
+from typing import Any
 
 import pytest
 
 from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, asked, ids, keys, pages, plant, problems
 from tests.doubles.pinecone import Double, Fault
+from tests.doubles.pinecone import vectors as service
+from vecmig.connectors.pinecone.calls import AT_ONCE
 from vecmig.connectors.pinecone.read import NOT_GIVEN
 from vecmig.errors import ConnectorError
 from vecmig.model.record import Key
@@ -222,6 +226,33 @@ def test_ids_that_no_prefix_covers_are_told_before_anything_is_read(double: Doub
     plant(double, ["a#1", "b#1", "c#1"])
     with pytest.raises(ConnectorError, match="begins with none of `id_prefixes`"):
         connect("docs", id_prefixes=("a#", "b#")).partitions("docs", 4)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_one_list_feeds_fetches_of_which_several_are_under_way(
+    double: Double, connect: Connect, transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(double, MANY)
+    at_once = {"fetch": [0, 0], "list_ids": [0, 0]}  # now, and at most
+    lock = threading.Lock()
+
+    def counted(name: str) -> None:
+        served = getattr(service, name)
+
+        def serve(*arguments: Any) -> Any:
+            with lock:
+                at_once[name] = [at_once[name][0] + 1, max(at_once[name][1], at_once[name][0] + 1)]
+            time.sleep(0.1 if name == "fetch" else 0.0)
+            with lock:
+                at_once[name][0] -= 1
+            return served(*arguments)
+
+        monkeypatch.setattr(service, name, serve)
+
+    for name in at_once:
+        counted(name)
+    assert ids(pages(connect("docs", transport=transport, page_rows=50))) == MANY
+    assert (at_once["fetch"][1], at_once["list_ids"][1]) == (AT_ONCE, 1)
 
 
 def test_an_integer_is_one_again(double: Double, connect: Connect) -> None:
