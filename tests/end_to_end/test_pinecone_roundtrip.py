@@ -163,8 +163,11 @@ SNAPSHOT = "{type: snapshot, path: exported}"
         ("sparse", table("kb")),
         ("both", table("kb")),
         ("documents-both", table("kb")),
+        ("sparse", SNAPSHOT),
+        ("both", SNAPSHOT),
+        ("documents-both", SNAPSHOT),
     ],
-    ids=lambda value: value if value in INDEXES else "",
+    ids=lambda value: value if value in INDEXES else value.partition(",")[0].removeprefix("{type: "),
 )
 def test_an_index_that_others_made_goes_elsewhere_and_comes_back_equal(cloud: Cloud, name: str, by: str) -> None:
     count = cloud.fill(name)
