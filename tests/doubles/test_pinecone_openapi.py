@@ -2,9 +2,12 @@
 
 `VECMIG_TEST_PINECONE_OPENAPI` names the folder that has `db_data_2026-04.oas.yaml` and `db_control_2026-04.oas.yaml`,
 of the repository pinecone-io/pinecone-api. There is none there for the documents API. The documents put their limits
-of size on arrays as `maxLength`, which means nothing there: other tests see to those."""
+of size on arrays as `maxLength`, which means nothing there: other tests see to those. The last test holds against them
+what vecmig's connector asks, through the SDK."""
 
 import os
+from contextlib import closing
+from email.message import Message
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -16,8 +19,16 @@ import pytest
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
-from tests.doubles.pinecone import Double, Index, Record, Sparse
+from tests.connectors.pinecone.data import batch, ids, pages
+from tests.doubles.pinecone import Double, Index, Record, Sparse, rest
+from tests.doubles.pinecone.gate import Gate
+from tests.doubles.pinecone.http import HttpAnswer, HttpRequest
 from tests.doubles.pinecone.store import Json
+from vecmig.connectors.pinecone.options import PineconeOptions
+from vecmig.model.collection import Collection, VectorField
+from vecmig.model.filter import parse
+from vecmig.model.secret import Secret
+from vecmig.protocols import Search
 
 FOLDER = os.environ.get("VECMIG_TEST_PINECONE_OPENAPI")
 VERSION = "2026-04"
@@ -49,19 +60,31 @@ def index(double: Double) -> Index:
 def check(document: OpenAPI, server: str, answer: httpx.Response) -> None:
     """Raises what is wrong with the request, or with its answer."""
     asked = answer.request
+    request = HttpRequest(
+        asked.method, asked.url.path, asked.url.query.decode(), _message(asked.headers), asked.content
+    )
+    check_exchange(document, server, request, HttpAnswer(answer.status_code, answer.content, dict(answer.headers)))
+
+
+def check_exchange(document: OpenAPI, server: str, asked: HttpRequest, answer: HttpAnswer) -> None:
     request = MockRequest(
         server,
         asked.method,
-        asked.url.path,
-        args=parse_qs(asked.url.query.decode()),
-        headers=dict(asked.headers),
-        data=asked.content,
+        asked.path,
+        args=parse_qs(asked.query),
+        headers=dict(asked.headers.items()),
+        data=asked.body,
     )
-    if answer.is_success:
+    if answer.status < 400:
         document.validate_request(request)
-    document.validate_response(
-        request, MockResponse(_without_lies(answer.content), answer.status_code, dict(answer.headers))
-    )
+    document.validate_response(request, MockResponse(_without_lies(answer.body), answer.status, answer.headers))
+
+
+def _message(headers: httpx.Headers) -> Message:
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    return message
 
 
 def _without_lies(body: bytes) -> bytes:
@@ -157,3 +180,45 @@ def test_a_wrong_key_is_refused_as_in_the_documents(
         answer = httpx.get(url, headers=headers)
         assert answer.status_code == 401
         check(documents[name], SERVERS[name], answer)
+
+
+BOTH = (VectorField("", 3, "dot"), VectorField("sparse", 0, "dot", "sparse"))
+
+
+@pytest.mark.parametrize("vectors", [BOTH, BOTH[:1], BOTH[1:]], ids=["hybrid", "dense", "sparse"])
+def test_what_the_connector_asks_and_is_answered_keeps_to_the_document(
+    documents: dict[str, OpenAPI], double: Double, monkeypatch: pytest.MonkeyPatch, vectors: tuple[VectorField, ...]
+) -> None:
+    seen: list[tuple[HttpRequest, HttpAnswer]] = []
+    served = rest.answer
+
+    def answer(gate: Gate, index: Index, request: HttpRequest) -> HttpAnswer:
+        given = served(gate, index, request)
+        seen.append((request, given))
+        return given
+
+    monkeypatch.setattr(rest, "answer", answer)
+    options = PineconeOptions(Secret("test"), "films", host=double.url, transport="rest", kind="vectors")
+    rows: list[Json] = [
+        {"id": f"é{n}", "namespace": ("", "n")[n % 2], "metadata": {"n": n, "none": None, "list": [1]}}
+        for n in range(150)
+    ]
+    for row in rows if BOTH[1] in vectors else ():
+        row["sparse:sparse"] = {"indices": [1, 2**32 - 1], "values": [0.5, -1.0]}
+    declared = Collection("films", vectors, mark="vecmig:test")
+    with closing(options.open()) as connector:
+        connector.create(declared)
+        records = batch(rows, declared)
+        assert not connector.upsert("films", records)
+        connector.settle("films", {"": 75, "n": 75}, timeout_s=10)
+        assert len(ids(pages(connector, "films"))) == 150
+        if vectors[0].kind != "sparse":
+            filter = parse({"n": {"gte": 3}, "list": {"exists": True}})
+            queries = np.ones((1, 3), np.float32)
+            assert connector.search("films", Search(queries, k=2, namespace="n", filter=filter))[0].keys
+        connector.delete("films", [*records.keys[:3], records.keys[0]])
+    operations = {each.operation for each in double.requests if each.index == "films" and each.transport == "rest"}
+    assert operations >= {"upsert", "fetch", "list", "stats", "list_namespaces", "delete"}
+    for asked, given in seen:
+        check_exchange(documents["data"], SERVERS["data"], asked, given)
+    assert len(seen) > 8

@@ -44,7 +44,9 @@ def test_a_record_that_no_index_holds_is_told_by_the_plan_stops_the_run_or_is_pu
     planned = cloud.site.run("plan")
     assert planned.code == 0
     said = " ".join(planned.out.split())
-    assert "! 1 of 12 sampled records cannot be moved; on_bad_record is `fail`, so apply would stop at the first" in said
+    assert (
+        "! 1 of 12 sampled records cannot be moved; on_bad_record is `fail`, so apply would stop at the first" in said
+    )
     assert reason in said
     refused = cloud.site.run("apply", "--auto-approve")
     assert refused.code == 1
