@@ -1,5 +1,7 @@
 """What an application would see in another form is said before it is written."""
 
+from typing import Any
+
 from tests.connectors.pinecone.data import batch
 from vecmig.connectors.pinecone.options import PineconeOptions
 from vecmig.model.batch import RecordBatch
@@ -37,7 +39,7 @@ def test_a_document_index_has_names_of_its_own() -> None:
 
 def test_what_no_index_holds_is_said_of_a_sample_with_the_reason_that_writing_it_would_give() -> None:
     """The values of vectors are in test_writing.py."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": "x" * 512, "metadata": {"a": "y" * 40_952}},
         {"id": "x" * 513},
         {"metadata": {"a": "y" * 40_953}},

@@ -65,7 +65,7 @@ def _dense_scores(matrix: Vector, metric: str, vector: Vector) -> NDArray[Any]:
 
 def _squares(matrix: Vector) -> NDArray[Any]:
     """The squared lengths of the rows, which as float32 would be zero for the smallest of them."""
-    return np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64)
+    return np.asarray(np.einsum("ij,ij->i", matrix, matrix, dtype=np.float64))
 
 
 def _sparse_dot(stored: Sparse | None, asked: Sparse) -> float:
