@@ -92,25 +92,41 @@ def test_a_pause_longer_than_patience_is_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_two_connectors_share_a_limit_and_few_requests_are_refused(
+def test_six_workers_share_a_limit_and_few_requests_are_refused(
     double: Double, connect: Connect, transport: str
 ) -> None:
+    """Each with a pace of its own, they would send twice as many, or give up."""
     double.store.plant("docs", 3)
-    double.faults.limit_rate(20, on="upsert", retry_after_s=0.5)
-    connectors = [connect("docs", transport=transport) for _ in range(2)]
-    count = 20
+    double.faults.limit_rate(20, on="upsert", retry_after_s=0.2)
+    connectors = [connect("docs", transport=transport) for _ in range(6)]
+    count = 12
 
     def write(number: int) -> None:
         for n in range(count):
             assert not connectors[number].upsert("docs", batch([{"id": f"{number}-{n}"}]))
 
-    threads = [threading.Thread(target=write, args=[number]) for number in range(2)]
+    threads = [threading.Thread(target=write, args=[number]) for number in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(double.store.find("docs").records()) == 2 * count
-    assert asked(double, "upsert") < 1.2 * 2 * count
+    assert len(double.store.find("docs").records()) == 6 * count
+    assert asked(double, "upsert") < 1.4 * 6 * count
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_one_worker_is_refused_slows_down_another_that_was_never(
+    double: Double, connect: Connect, transport: str
+) -> None:
+    double.store.plant("docs", 3)
+    double.faults.add(Fault.status(429), on="upsert", times=1)
+    one, other = connect("docs", transport=transport), connect("docs", transport=transport)
+    assert not one.upsert("docs", batch([{}]))
+    began = time.monotonic()
+    for _ in range(5):
+        assert not other.upsert("docs", batch([{}]))
+    assert time.monotonic() - began > 0.5, "at three a second, and a few more each second"
+    assert asked(double, "upsert") == 2 + 5
 
 
 def test_a_burst_of_many_at_once_over_the_limit_loses_nothing(double: Double, connect: Connect) -> None:
