@@ -11,6 +11,7 @@ from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, asked, ids, keys, pages, plant, problems
 from tests.doubles.pinecone import Double, Fault
 from tests.doubles.pinecone import vectors as service
+from vecmig.connectors.pinecone import read as read_module
 from vecmig.connectors.pinecone.calls import AT_ONCE
 from vecmig.connectors.pinecone.read import NOT_GIVEN
 from vecmig.errors import ConnectorError
@@ -121,6 +122,16 @@ def test_a_record_whose_list_is_an_empty_page_at_first_is_not_taken_for_deleted(
     double.faults.add(Fault.lost_ids({"0001"}), on="fetch", times=1)
     double.faults.add(Fault.short_page(0), on="list", times=1, skip=1)
     assert ids(pages(connect("docs"))) == MANY[:3]
+
+
+def test_a_record_whose_list_never_comes_to_an_end_is_not_taken_for_deleted(
+    double: Double, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(read_module, "MOST_EMPTY", 5)
+    plant(double, MANY[:3])
+    double.faults.add(Fault.lost_ids({"0001"}), on="fetch")
+    double.faults.add(Fault.short_page(0), on="list", skip=1)
+    assert problems(pages(connect("docs"))) == {"0001": NOT_GIVEN}
 
 
 def test_empty_pages_without_end_are_an_error_and_no_loop(double: Double, connect: Connect) -> None:
