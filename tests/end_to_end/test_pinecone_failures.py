@@ -249,6 +249,13 @@ def test_a_quota_that_is_used_up_in_the_middle_of_a_load_and_raised_since(
     assert len(site.double.store.find("docs").records()) == 3
 
 
+def test_a_write_that_is_stored_in_part_is_made_whole(site: Site) -> None:
+    site.inward()
+    site.double.faults.add(Fault.partly_stored(unstored=1), on="upsert", times=2)
+    assert site.apply().code == 0
+    assert len(site.double.store.find("docs").records()) == 3
+
+
 def test_no_namespace_more_is_allowed(site: Site) -> None:
     plant(site.double, ["x"], "other")
     site.double.limits.namespaces = 1

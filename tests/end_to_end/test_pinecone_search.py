@@ -72,6 +72,7 @@ def test_the_plan_says_what_each_namespace_will_cost_and_that_is_what_it_costs(c
     shown = " ".join(cloud.site.run("plan", "-v").out.split())
     assert "source pinecone source reads" in shown
     assert "target pinecone kb writes" in shown
+    assert "the source shows changes by counts only: one that leaves them equal is not seen" in shown
     for name in ("(default)", "de", "en"):
         assert shown.count(f" {name} ") >= 4, shown
     cloud.forget()

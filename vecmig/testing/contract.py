@@ -256,11 +256,13 @@ class ConnectorContract(SourceContract):
         assert loaded.fetch(collection.name, KEYS).keys == KEYS[5:]
 
     def test_a_bad_record_is_rejected_by_name_and_the_rest_of_its_batch_is_stored(
-        self, target: Target, collection: Collection
+        self, target: Target, options: ConnectorOptions, collection: Collection
     ) -> None:
         target.create(collection)
         batch = records(KEYS[:3], vectors=[[1, 2, 3, 4], [1, 2, 3, np.nan], [4, 3, 2, 1]])
         (rejected,) = target.upsert(collection.name, batch)
+        said = options.rejects(options.complete(collection), batch)
+        assert set(said) <= {rejected}, "what a plan says of a sample is what writing it gives"
         target.settle(collection.name, {"one": 2}, timeout_s=60)
         assert rejected.key == KEYS[1]
         assert target.fetch(collection.name, KEYS).keys == [KEYS[0], KEYS[2]]

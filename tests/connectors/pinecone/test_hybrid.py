@@ -251,8 +251,8 @@ def test_a_trial_that_was_interrupted_is_made_again(double: Double, connect: Con
 
 def test_sparse_values_that_are_taken_and_dropped_are_noticed(double: Double, connect: Connect) -> None:
     class Forgetful(VectorsApi):
-        def upsert(self, namespace: str, records: Sequence[Ours]) -> None:
-            super().upsert(namespace, [each._replace(sparse=None) for each in records])
+        def upsert(self, namespace: str, records: Sequence[Ours]) -> int:
+            return super().upsert(namespace, [each._replace(sparse=None) for each in records])
 
     connector = connect(NAME, kind="vectors")
     connector.create(BOTH)

@@ -28,12 +28,19 @@ def wide(rows: int, scale: float = 1.0) -> RecordBatch:
     return batch([{} for _ in range(rows)], WIDE).replace("vector:", vector_column(vectors.astype(np.float32)))
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_requests_are_cut_by_bytes_and_none_is_sent_twice(double: Double, connect: Connect, transport: str) -> None:
-    double.store.plant("wide", 1_536)
-    sent = wide(700)
-    assert not connect("wide", transport=transport).upsert("wide", sent)
-    upserts = [each for each in double.requests if each.operation == "upsert"]
+WAYS: dict[str, dict[str, Any]] = {
+    "grpc": {"transport": "grpc"},
+    "rest": {"transport": "rest"},
+    "documents": {"kind": "documents"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_requests_are_cut_by_bytes_and_none_is_sent_twice(double: Double, connect: Connect, way: str) -> None:
+    connector = connect("wide", **WAYS[way])
+    connector.create(WIDE)
+    assert not connector.upsert("wide", wide(700))
+    upserts = [each for each in double.requests if each.operation.endswith("upsert")]
     assert {each.status for each in upserts} == {200}
     assert 1_000_000 < max(each.bytes for each in upserts) <= 2_000_000
     assert len(double.store.find("wide").records()) == 700
@@ -45,15 +52,31 @@ def test_requests_are_cut_by_count(double: Double, connect: Connect) -> None:
     assert sorted(each.records for each in double.requests if each.operation == "upsert") == [500, 1_000, 1_000]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_request_that_is_too_large_all_the_same_is_halved(double: Double, connect: Connect, transport: str) -> None:
-    double.store.plant("wide", 1_536)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_request_that_is_too_large_all_the_same_is_halved(double: Double, connect: Connect, way: str) -> None:
     double.limits.request_bytes = 300_000
     sent = wide(100)
-    connector = connect("wide", transport=transport)
+    connector = connect("wide", **WAYS[way])
+    connector.create(WIDE)
     assert not connector.upsert("wide", sent)
     assert digest_of(connector.fetch("wide", sent.keys)) == digest_of(sent)
-    assert asked(double, "upsert") < 40
+    upserts = [each.status for each in double.requests if each.operation.endswith("upsert")]
+    assert set(upserts) == {200, 413}
+    assert len(upserts) < 40
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_write_of_which_the_service_says_that_it_stored_less_counts_for_nothing(
+    double: Double, connect: Connect, way: str
+) -> None:
+    connector = connect("docs", **WAYS[way])
+    connector.create(PLAIN)
+    double.faults.add(Fault.partly_stored(unstored=1), times=1, on=("upsert", "documents.upsert"))
+    sent = batch([{}, {}, {}])
+    with pytest.raises(TransientError, match="says that it stored 2 of 3 records"):
+        connector.upsert("docs", sent)
+    assert not connector.upsert("docs", sent), "it is sent again as a whole"
+    assert len(double.store.find("docs").records()) == 3
 
 
 def test_a_record_too_large_on_its_own_is_named(double: Double, connect: Connect) -> None:

@@ -24,6 +24,8 @@ class Call:
     page_rows: int | None = None
     lost: frozenset[str] = frozenset()
     is_truncated: bool = False
+    unstored: int = 0
+    """The first records of a write that are not stored."""
     records: int = 0
     read_units: float = 0
     write_units: int = 0

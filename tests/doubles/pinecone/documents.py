@@ -21,7 +21,7 @@ def upsert(body: Json) -> Work:
         given = _documents(body)
         _check_unique(given)
         vectors.store(index, call, [_record(index, call, document) for document in given])
-        return {"upserted_count": len(given)}
+        return {"upserted_count": call.records}
 
     return work
 

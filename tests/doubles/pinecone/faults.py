@@ -37,6 +37,7 @@ class Fault:
     page_rows: int | None = None
     lost: frozenset[str] = frozenset()
     lag: Lag | None = None
+    unstored: int = 0
 
     @classmethod
     def status(
@@ -79,6 +80,11 @@ class Fault:
     def late(cls, seconds: float = 0, reads: int = 0) -> "Fault":
         """Show this write only after so many seconds and reads."""
         return cls(lag=Lag(seconds, reads))
+
+    @classmethod
+    def partly_stored(cls, unstored: int) -> "Fault":
+        """Leave out the first records of a write, and say how many the others are."""
+        return cls(unstored=unstored)
 
     @classmethod
     def index_deleted(cls) -> "Fault":

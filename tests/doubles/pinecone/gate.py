@@ -71,6 +71,7 @@ class Gate:
         call.lost |= fault.lost
         call.lag = fault.lag or call.lag
         call.is_truncated |= fault.is_truncated
+        call.unstored = fault.unstored or call.unstored
         if not fault.is_applied:
             _fail(fault)
 

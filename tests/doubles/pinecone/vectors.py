@@ -31,7 +31,7 @@ def upsert(index: Index, call: Call, records: Sequence[Record]) -> int:
     if not records:
         raise Refused("Vectors array must not be empty")
     store(index, call, records)
-    return len(records)
+    return call.records
 
 
 def fetch(index: Index, call: Call, ids: Sequence[str]) -> list[Record]:
@@ -203,6 +203,7 @@ def store(index: Index, call: Call, records: Sequence[Record]) -> None:
     with index.lock:
         if index.namespace(call.namespace) is None:
             check_namespace_quota(index, call)
+        records = records[call.unstored :]
         call.written_lsn = index.write(call.namespace, {record.id: record for record in records}, call.lag)
     call.records = len(records)
     call.write_units = write_units(sum(record.bytes for record in records))

@@ -63,7 +63,8 @@ class Api(Protocol):
     def fetch(self, namespace: str, ids: Sequence[str]) -> dict[str, Record]:
         """Return those that exist."""
 
-    def upsert(self, namespace: str, records: Sequence[Record]) -> None: ...
+    def upsert(self, namespace: str, records: Sequence[Record]) -> int:
+        """Return how many the service says it stored."""
 
     def delete(self, namespace: str, ids: Sequence[str]) -> None: ...
 

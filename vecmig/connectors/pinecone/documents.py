@@ -48,11 +48,12 @@ class DocumentsApi:
         found = self._client.documents.fetch(namespace=namespace or DEFAULT, ids=ids).documents
         return {id: self._record(id, each) for id, each in found.items()}
 
-    def upsert(self, namespace: str, records: Sequence[Record]) -> None:
+    def upsert(self, namespace: str, records: Sequence[Record]) -> int:
         # one request, and not `batch_upsert`, which does not raise where a batch fails
-        self._client.documents.upsert(
+        found = self._client.documents.upsert(
             namespace=namespace or DEFAULT, documents=[self._document(each) for each in records]
         )
+        return found.upserted_count
 
     def delete(self, namespace: str, ids: Sequence[str]) -> None:
         self._client.documents.delete(namespace=namespace or DEFAULT, ids=ids)

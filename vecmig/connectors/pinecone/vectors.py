@@ -56,9 +56,10 @@ class VectorsApi:
         found = self._client.fetch(ids=list(ids), namespace=namespace).vectors
         return {id: _record(id, each) for id, each in found.items()}
 
-    def upsert(self, namespace: str, records: Sequence[Record]) -> None:
+    def upsert(self, namespace: str, records: Sequence[Record]) -> int:
         # one request, and no `batch_size`: a batched upsert does not raise where a batch fails
-        self._client.upsert(vectors=[self._vector(each) for each in records], namespace=namespace)
+        found = self._client.upsert(vectors=[self._vector(each) for each in records], namespace=namespace)
+        return found.upserted_count
 
     def delete(self, namespace: str, ids: Sequence[str]) -> None:
         self._client.delete(ids=list(ids), namespace=namespace)

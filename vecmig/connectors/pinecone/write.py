@@ -183,7 +183,7 @@ def _requests(writing: Writing, batch: RecordBatch, reasons: dict[int, str]) -> 
 def _send(writing: Writing, tally: _Tally, namespace: str, records: Sequence[Record]) -> dict[str, str]:
     """Store one request's records; return the ids and reasons of those that the service refuses."""
     try:
-        writing.calls.send("upsert", lambda: writing.api.upsert(namespace, records))
+        count = writing.calls.send("upsert", lambda: writing.api.upsert(namespace, records))
     except Refused as error:
         if len(records) == 1:
             tally.refused += 1
@@ -194,6 +194,10 @@ def _send(writing: Writing, tally: _Tally, namespace: str, records: Sequence[Rec
         half = len(records) // 2
         refused = _send(writing, tally, namespace, records[:half])
         return refused | _send(writing, tally, namespace, records[half:])
-    tally.accepted += len(records)
+    if count != len(records):
+        raise TransientError(
+            f"pinecone upsert in {writing.calls.index!r}: Pinecone says that it stored {count:,} of {len(records):,} records"
+        )
+    tally.accepted += count
     note_written(writing.calls.host, namespace, records)
     return {}
