@@ -191,6 +191,14 @@ def test_an_index_of_another_shape(site: Site) -> None:
     assert not site.double.store.find("docs").records()
 
 
+def test_an_index_of_another_kind(site: Site) -> None:
+    plant(site.double, [])
+    site.inward(more=", adopt: true, kind: documents")
+    ran = site.plan()
+    assert ran.code == 5
+    says(ran.err, "'docs' exists and is one of `kind: vectors`, which cannot be changed: leave `kind` out")
+
+
 def test_an_index_that_vecmig_did_not_make(site: Site) -> None:
     plant(site.double, [])
     site.inward()

@@ -268,6 +268,8 @@ def test_the_data_model_of_an_index_cannot_change(double: Double, connect: Conne
     connect(NAME).create(DECLARED)
     with pytest.raises(CollectionConflict, match="one of `kind: vectors`, which cannot be changed"):
         connect(NAME, kind="documents").create(DECLARED)
+    with pytest.raises(CollectionConflict, match="one of `kind: vectors`, which cannot be changed"):
+        connect(NAME, kind="documents").describe(NAME)  # so that a plan tells it
 
 
 def test_a_filter_by_a_searched_text_is_refused_where_pinecone_would_run_it(double: Double, connect: Connect) -> None:

@@ -44,7 +44,10 @@ class PineconeConnector:
     def describe(self, collection: str) -> Collection | None:
         self._forget(collection)
         found = self._find(collection)
-        return found.index.collection if found else None
+        if found is None:
+            return None
+        self._check_kind(found)
+        return found.index.collection
 
     def count(self, collection: str) -> Counts:
         found = self._open(collection)
@@ -86,11 +89,7 @@ class PineconeConnector:
         if found is None:
             control_plane.create(self.control, self._calls(), self.options, collection)
             found = self._open(collection.name)
-        if self.options.kind not in (None, found.index.kind):
-            raise CollectionConflict(
-                f"pinecone index {collection.name!r} exists and is one of `kind: {found.index.kind}`, which cannot be"
-                " changed: leave `kind` out, or name another index"
-            )
+        self._check_kind(found)
         if not collection.agrees_with(found.index.collection):
             raise CollectionConflict(
                 f"pinecone index {collection.name!r} exists and differs: it is {found.index.collection}"
@@ -145,6 +144,13 @@ class PineconeConnector:
         if found is None:
             raise CollectionNotFound(f"there is no pinecone index {collection!r}")
         return found
+
+    def _check_kind(self, found: Opened) -> None:
+        if self.options.kind not in (None, found.index.kind):
+            raise CollectionConflict(
+                f"pinecone index {found.index.collection.name!r} exists and is one of `kind: {found.index.kind}`, which"
+                " cannot be changed: leave `kind` out, or name another index"
+            )
 
     def _probe(self, found: Opened) -> None:
         """Raise UnsupportedError where a new hybrid vector index keeps no sparse values; remove it, for it holds none."""
