@@ -56,6 +56,16 @@ def refusals(declared: Collection) -> Sequence[str]:
     return [*_of_names(declared), *(reason for vector in declared.vectors for reason in _of_vector(vector))]
 
 
+def unsearchable(declared: Collection, actual: Collection) -> Sequence[str]:
+    """Return which fields a table has, but not the generated column for full-text search that comes with the table."""
+    there = {field.name for field in actual.fields if not field.search}
+    return [
+        f"field {field.name!r} has no column `{search_column(field.name)}` for full-text search there"
+        for field in declared.fields
+        if field.search and field.name in there
+    ]
+
+
 def _of_names(declared: Collection) -> Iterator[str]:
     try:
         parse_table(declared.name)

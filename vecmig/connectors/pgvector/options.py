@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from vecmig.connectors.pgvector.footprint import footprint
-from vecmig.connectors.pgvector.limits import complete, refusals
+from vecmig.connectors.pgvector.limits import complete, refusals, unsearchable
 from vecmig.connectors.pgvector.names import beside
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
@@ -118,7 +118,7 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return complete(declared, self.vector_type)
 
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
-        return refusals(self.complete(declared))
+        return [*refusals(self.complete(declared)), *(unsearchable(declared, actual) if actual else ())]
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
         return ()
