@@ -152,6 +152,7 @@ def test_rows_that_cannot_be_given_are_told(opened: Any, connection: psycopg.Con
         ("SELECT * FROM nothing", 'relation "nothing" does not exist. Try the query in psql'),
         ("SELEC", "the `query` of the documents: "),
         ("SELECT 1 / (id - 3) AS id, body AS text FROM articles", "division by zero"),
+        ("SELECT title::int AS id, body AS text FROM articles", 'invalid input syntax for type integer: "…"'),
     ],
 )
 def test_a_query_that_does_not_fit_is_told_before_anything_is_moved(opened: Any, query: str, message: str) -> None:

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from tests.connectors.pgvector.conftest import Connect
 from tests.connectors.pgvector.data import PLAIN, batch, read_all
 from vecmig.connectors.pgvector.connector import PgvectorConnector
-from vecmig.model.batch import RecordBatch, schema_of, vector_column
+from vecmig.errors import ConnectorError
+from vecmig.model.batch import Key, RecordBatch, schema_of, vector_column
 from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.model.digest import digest_of
 
@@ -153,8 +154,58 @@ def test_no_reason_shows_a_value_of_the_record(connect: Connect, sql: Any) -> No
     assert reasons.keys() == {"r0", "r1", "r2"}
     assert not any("secret" in reason for reason in reasons.values())
     assert "invalid text representation (SQLSTATE 22P02)" in reasons["r0"]
-    assert "check violation (SQLSTATE 23514)" in reasons["r1"]
+    assert "check violation (SQLSTATE 23514) in function `told`" in reasons["r1"]
     assert "check violation (SQLSTATE 23514) of constraint `private_n_check`" in reasons["r2"]
+
+
+def test_what_a_trigger_raises_is_the_records_own_reason_without_its_text(connect: Connect, sql: Any) -> None:
+    sql.execute("CREATE TABLE guarded (id text PRIMARY KEY, emb vector(3), day text)")
+    sql.execute(
+        "CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF NEW.day LIKE 'secret%' THEN RAISE 'no % here', NEW.day; END IF; RETURN NEW; END $$"
+    )
+    sql.execute("CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard()")
+    rows = [{"day": "secret-1"}, {"day": "monday"}, {"day": "secret-2"}]
+    connector = connect("guarded", metadata=["day"])
+    rejected = connector.upsert("guarded", batch([{"metadata": row} for row in rows]))
+    assert {each.key.id: each.reason for each in rejected} == dict.fromkeys(
+        ("r0", "r2"), "PostgreSQL refuses it: raise exception (SQLSTATE P0001) in function `guard`"
+    )
+    assert list(read_all(connector, "guarded")) == ["r1"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("RAISE 'not %', OLD.day", "raise exception (SQLSTATE P0001) in function `kept`, whose text is not shown"),
+        (
+            "RAISE 'not %', OLD.day USING ERRCODE = 'serialization_failure'",
+            "serialization failure (SQLSTATE 40001) in function `kept`, whose text is not shown",
+        ),
+    ],
+)
+def test_an_error_holds_no_text_that_a_function_of_the_database_raised(
+    connect: Connect, sql: Any, body: str, said: str
+) -> None:
+    sql.execute("CREATE TABLE keeping (id text PRIMARY KEY, emb vector(3), day text)")
+    sql.execute(f"CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body}; END $$")
+    sql.execute("CREATE TRIGGER kept BEFORE DELETE ON keeping FOR EACH ROW EXECUTE FUNCTION kept()")
+    connector = connect("keeping", metadata=["day"])
+    connector.upsert("keeping", batch([{"metadata": {"day": "secret-day"}}]))
+    with pytest.raises(ConnectorError) as error:
+        connector.delete("keeping", [Key("", "r0")])
+    assert said in str(error.value)
+    assert "secret" not in str(error.value)
+
+
+def test_an_error_of_a_view_shows_no_value_that_it_cannot_cast(connect: Connect, sql: Any) -> None:
+    sql.execute("CREATE TABLE raw (id text PRIMARY KEY, emb vector(3), day text)")
+    sql.execute("""INSERT INTO raw VALUES ('a', '[1,2,3]', 'a "secret" day')""")
+    sql.execute("CREATE VIEW viewed AS SELECT id, emb, day::int AS day FROM raw")
+    connector = connect("viewed", id="id", vector="emb")
+    with pytest.raises(ConnectorError) as error:
+        read_all(connector, "viewed")
+    assert 'invalid input syntax for type integer: "…"' in str(error.value)
 
 
 def test_a_text_too_long_to_search_whole_is_stored_whole(docs: PgvectorConnector) -> None:

@@ -1,6 +1,7 @@
 """A connection that only reads, and psycopg's errors as vecmig's. Never the connection string."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,5 +84,8 @@ def _parsed(dsn: Secret) -> dict[str, Any]:
 
 
 def _message(error: psycopg.Error) -> str:
-    text = error.diag.message_primary or str(error) or type(error).__name__  # details may hold values of a row
-    return redact(" ".join(text.split()))
+    """Return the server's primary message without what may hold values of a row: details, and what is quoted of them."""
+    if isinstance(error, errors.RaiseException):
+        return "a function of the database raised an error, whose text is not shown"
+    text = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split())
+    return redact(re.sub('".*"', '"…"', text) if isinstance(error, errors.DataError) else text)

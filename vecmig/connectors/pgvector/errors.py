@@ -41,7 +41,11 @@ OF_A_RECORD = (
     errors.IntegrityError,
     errors.ProgramLimitExceeded,
     errors.StatementTooComplex,
+    errors.RaiseException,  # a trigger's rule
+    errors.AssertFailure,
 )
+# The lines of a context that name a function of the database, such as "PL/pgSQL function checked() line 3 at RAISE".
+_FUNCTION = re.compile(r'^(?:PL/\w+|SQL) function "?([\w.$]+)', re.MULTILINE)
 
 EXTENSION_WAY_OUT = (
     "ask an administrator to run `CREATE EXTENSION vector` in this database (pgvector must be installed on the server)"
@@ -90,9 +94,14 @@ def of_connecting(error: psycopg.Error, where: str, connected_before: bool) -> C
 
 
 def message(error: psycopg.Error) -> str:
-    """Return the server's primary message: details and hints may hold values of a record."""
-    text = error.diag.message_primary or str(error) or type(error).__name__
-    return redact(" ".join(text.split()))
+    """Return the server's primary message: details and hints may hold values of a record.
+
+    So may what a function of the database raised, and the quoted part of what is wrong with a value.
+    """
+    if function := _FUNCTION.search(error.diag.context or ""):
+        return f"{_kind(error)} in function `{function[1]}`, whose text is not shown, for it may hold values of a record"
+    text = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split())
+    return redact(re.sub('".*"', '"…"', text) if isinstance(error, errors.DataError) else text)
 
 
 def refusal(error: psycopg.Error) -> str:
@@ -100,10 +109,16 @@ def refusal(error: psycopg.Error) -> str:
 
     Reasons are kept in the state, where no value of a record may be.
     """
-    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    function = _FUNCTION.search(error.diag.context or "")
     names = {"constraint": error.diag.constraint_name, "column": error.diag.column_name}
     of = "".join(f" of {kind} `{name}`" for kind, name in names.items() if name)
-    return f"PostgreSQL refuses it: {words} (SQLSTATE {error.sqlstate}){of}"
+    return f"PostgreSQL refuses it: {_kind(error)}{of}" + (f" in function `{function[1]}`" if function else "")
+
+
+def _kind(error: psycopg.Error) -> str:
+    """Return `check violation (SQLSTATE 23514)`."""
+    words = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    return f"{words} (SQLSTATE {error.sqlstate})"
 
 
 def _way_out(error: psycopg.Error) -> str:
