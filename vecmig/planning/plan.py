@@ -50,6 +50,8 @@ def plan_migration(
     declared = with_fields(migration.target.options, declared, sampled.batch if sampled else None, target.collection)
     if target.collection is not None:
         declared = replace(declared, mark=owned(migration, target.collection, mark))
+        if target.collection.unwritable:
+            raise UnsupportedError(f"{migration.name}: {target.collection.unwritable}")
         refuse_rebuild(migration, declared, target.collection, _other_models(decided.values(), applied))
     changes = index_changes(declared, target.collection)
     digest = endpoints_digest(migration, source, target)
@@ -123,6 +125,7 @@ def schema_digest(collection: Collection | None) -> str:
     if shape is not None:  # what a store does not know of is left out: it says nothing
         del shape["settings"]
         del shape["findings"]
+        del shape["unwritable"]
         if shape["namespaced"] is None:
             del shape["namespaced"]
     return hashlib.sha256(msgspec.json.encode(shape)).hexdigest()

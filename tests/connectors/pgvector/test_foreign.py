@@ -138,10 +138,16 @@ def test_keys_are_compared_as_their_type_is_and_pages_leave_nothing_out(connect:
     except psycopg.errors.UndefinedObject as error:
         pytest.skip(f"this server has no such type: {error}")
     value = "timestamptz '2026-01-01Z' + n * interval '7 hours'" if type_ == "timestamptz" else "n"
-    sql.execute(f"INSERT INTO keyed SELECT ({value})::{type_.split()[0]}, '[1]' FROM generate_series(-7, 120) n")
-    connector = connect("keyed", page_rows=10)
-    for at_most in (1, 5):
-        assert len(read_all(connector, "keyed", at_most)) == 128
+    sql.execute(f"INSERT INTO keyed SELECT ({value})::{type_.split()[0]}, '[1]' FROM generate_series(-7, 1200) n")
+    connector = connect("keyed", page_rows=100)
+    for at_most in (1, 5, 8):
+        assert len(read_all(connector, "keyed", at_most)) == 1208
+    (part,) = connector.partitions("keyed", 1)
+    pages = list(connector.read(part, None))
+    keys = [key for page, _ in pages for key in page.keys]
+    for number, (_, cursor) in enumerate(pages, start=1):
+        rest = [key for page, _ in connector.read(part, cursor) for key in page.keys]
+        assert rest == keys[100 * number :]
 
 
 def test_a_table_whose_id_is_not_unique_is_refused_with_the_way_out(connect: Connect, sql: Any) -> None:

@@ -3,15 +3,19 @@
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from vecmig.connectors.pgvector import ddl, index, partitions, read, switch, write
 from vecmig.connectors.pgvector import fingerprint as versions
 from vecmig.connectors.pgvector import search as nearest
 from vecmig.connectors.pgvector.columns import check_writable
 from vecmig.connectors.pgvector.describe import find, require
+from vecmig.connectors.pgvector.keys import check_told_apart
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.connectors.pgvector.session import Session, Sessions
 from vecmig.connectors.pgvector.table import Table
 from vecmig.connectors.pgvector.write import Memory
+from vecmig.errors import UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Fingerprint, Partition
@@ -42,7 +46,7 @@ class PgvectorConnector:
     def describe(self, collection: str) -> Collection | None:
         with self.sessions.reading(collection) as session:
             table = find(session, self.options, collection)
-            return table.declaration if table else None
+            return replace(table.declaration, unwritable=_unwritable(table)) if table else None
 
     def count(self, collection: str) -> Counts:
         with self.sessions.reading(collection) as session:
@@ -81,6 +85,7 @@ class PgvectorConnector:
         with self.sessions.writing(collection) as session:
             if collection not in self._writable:
                 table = self._table(session, collection)
+                check_told_apart(table)
                 check_writable(table)
                 self._writable[collection] = table
             try:
@@ -129,3 +134,13 @@ class PgvectorConnector:
 
     def _table(self, session: Session, collection: str) -> Table:
         return require(session, self.options, collection)
+
+
+def _unwritable(table: Table) -> str:
+    """Return why records cannot be put into a table, "" where they can."""
+    try:
+        check_told_apart(table)
+        check_writable(table)
+    except UnsupportedError as error:
+        return str(error)
+    return ""

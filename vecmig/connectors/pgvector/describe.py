@@ -26,12 +26,14 @@ _TABLE = """
 """
 _COLUMNS = """
     SELECT a.attname, b.typname, n.nspname, b.oid, (t.typelem <> 0 AND t.typlen = -1), a.attnotnull,
-           a.attgenerated <> '', a.atttypmod, col_description(a.attrelid, a.attnum)
+           a.attgenerated <> '', a.atttypmod, col_description(a.attrelid, a.attnum),
+           b.typname IN ('citext', 'bpchar') OR NOT coalesce(l.collisdeterministic, true)
     FROM pg_attribute a
     JOIN pg_type d ON d.oid = a.atttypid
     JOIN pg_type t ON t.oid = CASE WHEN d.typtype = 'd' THEN d.typbasetype ELSE d.oid END
     JOIN pg_type b ON b.oid = CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN t.typelem ELSE t.oid END
     JOIN pg_namespace n ON n.oid = b.typnamespace
+    LEFT JOIN pg_collation l ON l.oid = a.attcollation
     WHERE a.attrelid = %s AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attnum
 """

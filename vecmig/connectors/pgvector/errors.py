@@ -99,7 +99,9 @@ def message(error: psycopg.Error) -> str:
     So may what a function of the database raised, and the quoted part of what is wrong with a value.
     """
     if function := _FUNCTION.search(error.diag.context or ""):
-        return f"{_kind(error)} in function `{function[1]}`, whose text is not shown, for it may hold values of a record"
+        return (
+            f"{_kind(error)} in function `{function[1]}`, whose text is not shown, for it may hold values of a record"
+        )
     text = " ".join((error.diag.message_primary or str(error) or type(error).__name__).split())
     return redact(re.sub('".*"', '"…"', text) if isinstance(error, errors.DataError) else text)
 

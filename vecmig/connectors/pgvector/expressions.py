@@ -20,9 +20,10 @@ def namespace_text(table: Table) -> sql.Composable:
     column = table.namespace
     if column is None:
         return sql.SQL("''::text")
-    if column.not_null and column.type == "text":
+    if column.not_null and column.type == "text" and not column.folds:
         return column.identifier
-    return sql.SQL("coalesce({}::text, '')").format(column.identifier)
+    collation = sql.SQL(' COLLATE "C"' if column.folds else "")
+    return sql.SQL("coalesce({}::text, ''){}").format(column.identifier, collation)
 
 
 def id_text(table: Table) -> sql.Composable:
@@ -41,9 +42,14 @@ def key_text(column: Column, nullable: bool) -> sql.Composable:
 
 
 def order_by(table: Table) -> list[sql.Composable]:
-    """Return what the key is compared and sorted by: in the columns' own types, so that their index serves."""
+    """Return what the key is compared and sorted by: in the columns' own types, so that their index serves.
+
+    With the table's name: to ORDER BY, a column's name alone would be that of a column selected, which is the id as text.
+    """
     return [
-        key_text(column, True) if column is table.namespace and not column.not_null else column.identifier
+        key_text(column, True)
+        if column is table.namespace and not column.not_null
+        else sql.Identifier(table.name, column.name)
         for column in table.key
     ]
 

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from vecmig.connectors.pgvector.expressions import namespace_text
 from vecmig.connectors.pgvector.table import Column, Table
+from vecmig.errors import UnsupportedError
 from vecmig.model.batch import Key
 
 INTEGERS = {"int2": 16, "int4": 32, "int8": 64}
@@ -60,6 +61,17 @@ def fits(column: Column, text: object) -> bool:
     return True
 
 
+def check_told_apart(table: Table) -> None:
+    """Raise UnsupportedError where two ids that differ are one key to the table: one record would replace another."""
+    for column in (*table.id, *((table.namespace,) if table.namespace else ())):
+        if column.folds:
+            raise UnsupportedError(
+                f"column `{column.name}`, of the key of table {table.collection}, takes values that differ (as in upper"
+                " and lower case) for equal, so that one record could replace another: a target's key is of type `text`"
+                " with a deterministic collation"
+            )
+
+
 def matching(table: Table, keys: Sequence[Key]) -> Matching:
     """Return the join that finds the records of `keys`; those that the table cannot hold are left out."""
     held = [(place, key, id_parts(table, key.id)) for place, key in enumerate(keys)]
@@ -80,6 +92,6 @@ def matching(table: Table, keys: Sequence[Key]) -> Matching:
 
 
 def _equal(column: Column, text: sql.Composable) -> sql.Composable:
-    if column.type in INTEGERS or column.type in ("uuid", *TEXTS):
+    if (column.type in INTEGERS or column.type in ("uuid", *TEXTS)) and not column.folds:
         return sql.SQL("{} = {}::{}").format(column.identifier, text, column.sql_type)
-    return sql.SQL("{}::text = {}").format(column.identifier, text)
+    return sql.SQL('{}::text COLLATE "C" = {}').format(column.identifier, text)

@@ -75,16 +75,19 @@ def _boundaries(session: Session, table: Table, at_most: int) -> list[list[str]]
     rows = session.execute(
         # the last key of each tile but the last
         sql.SQL(
-            "SELECT {texts} FROM (SELECT *, row_number() OVER w AS row, count(*) OVER () AS rows FROM {table}{sample}"
-            " WINDOW w AS (ORDER BY {key})) AS t WHERE (row * {n}) / rows < {n} AND (row * {n}) / rows"
+            "SELECT {texts} FROM (SELECT *, row_number() OVER w AS row, count(*) OVER () AS rows FROM {keys}"
+            " WINDOW w AS (ORDER BY {key})) AS {name} WHERE (row * {n}) / rows < {n} AND (row * {n}) / rows"
             " > ((row - 1) * {n}) / rows ORDER BY {key}"
         ).format(
             texts=texts,
             key=key,
-            table=sql.SQL("(SELECT {} FROM {}").format(
-                sql.SQL(", ").join(column.identifier for column in table.key), table.identifier
+            name=sql.Identifier(table.name),
+            keys=sql.SQL("(SELECT {} FROM {}{}) AS {}").format(
+                sql.SQL(", ").join(column.identifier for column in table.key),
+                table.identifier,
+                _sample(session, table),
+                sql.Identifier(table.name),
             ),
-            sample=sql.SQL("{}) AS s").format(_sample(session, table)),
             n=sql.Literal(at_most),
         )
     ).fetchall()

@@ -34,6 +34,7 @@ class Column:
     generated: bool = False
     modifier: int = -1
     comment: str | None = None
+    folds: bool = False  # values that differ, as in case, are equal to its type or its collation
 
     @property
     def identifier(self) -> sql.Identifier:
