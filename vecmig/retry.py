@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from threading import Event, Lock
+from typing import TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -22,6 +23,7 @@ from vecmig.model.state import Cursor
 from vecmig.protocols import Source
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 PATIENCE_S = 60.0  # a server's restart or a failover passes in that time; what lasts longer needs a person
 
 
@@ -41,19 +43,29 @@ def read_on(
     source: Source, part: Partition, after: Cursor | None, vectors: Sequence[str] | None, retry: Retrying
 ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
     """Read a partition as `Source.read` does; after a transient error go on behind the last batch that came."""
-    pages = iter(source.read(part, after, vectors))
     last = after
 
-    def step() -> tuple[RecordBatch, Cursor] | None:
-        nonlocal pages
+    def behind() -> Iterator[tuple[RecordBatch, Cursor]]:
+        return source.read(part, last, vectors)
+
+    for found in begun_again(behind, retry):
+        last = found[1]
+        yield found
+
+
+def begun_again(begin: Callable[[], Iterator[T]], retry: Retrying) -> Generator[T, None, None]:
+    """Yield what an iterator gives; after a transient error `begin` another one, and go on with what that gives."""
+    steps = begin()
+
+    def step() -> T | None:
+        nonlocal steps
         try:
-            return next(pages, None)
+            return next(steps, None)
         except TransientError:
-            pages = iter(source.read(part, last, vectors))
+            steps = begin()
             raise
 
     while (found := retry.copy()(step)) is not None:
-        last = found[1]
         yield found
 
 

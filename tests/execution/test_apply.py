@@ -1,9 +1,10 @@
 """The apply loop over the memory connector: crashes, resumes, errors, limits."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace as with_changes
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,9 +15,10 @@ from tests.execution.world import Killed, MemoryStore, World
 from vecmig.connectors.memory import MemoryConnector, MemoryOptions
 from vecmig.errors import BadRecordError, ConnectorError, GuardError, Stopped, TransientError
 from vecmig.model.batch import Key, RecordBatch, Rejected
+from vecmig.model.collection import Collection
 from vecmig.model.digest import digest_of
 from vecmig.model.filter import parse
-from vecmig.model.plan import LoadRecords
+from vecmig.model.plan import BuildIndex, Fingerprint, LoadRecords
 from vecmig.model.record import Digest
 from vecmig.model.settings import Limits
 from vecmig.protocols import IndexProgress
@@ -244,3 +246,68 @@ def test_a_target_is_mended_where_another_run_died_and_nowhere_else(
             world.apply(plan, store)
     world.apply(plan, store)
     assert mended == ["kb"] * dies_at
+
+
+class Weak(MemoryOptions, frozen=True):
+    """A target whose every call fails the first time."""
+
+    def open(self) -> "MemoryConnector":
+        return WeakConnector(self, super().open().database)
+
+
+class WeakConnector(MemoryConnector):
+    failed: ClassVar[set[str]] = set()
+
+    def _once(self, call: str) -> None:
+        if call not in self.failed:
+            self.failed.add(call)
+            raise TransientError(f"{call}: the connection was lost")
+
+    def create(self, collection: Collection) -> None:
+        self._once("create")
+        super().create(collection)
+
+    def describe(self, collection: str) -> Collection | None:
+        self._once("describe")
+        return super().describe(collection)
+
+    def fingerprint(self, collection: str) -> Fingerprint:
+        self._once("fingerprint")
+        return super().fingerprint(collection)
+
+    def build_index(self, collection: Collection) -> Iterator[IndexProgress]:
+        yield IndexProgress("i", "starting", None)
+        self._once("build_index")
+        yield IndexProgress("i", "done", 1.0)
+
+
+def test_making_indexing_and_looking_are_tried_again_too(world: World) -> None:
+    options = world.migration.target.options
+    assert isinstance(options, MemoryOptions)
+    plan, store = world.plan(), MemoryStore()
+    indexed = BuildIndex("m", plan.migrations[0].actions[0].collection)  # type: ignore[union-attr]
+    planned = replace(plan.migrations[0], actions=(*plan.migrations[0].actions, indexed))
+    weak = Weak(options.collection, options.database, options.page_rows)
+    world.change(target=with_changes(world.migration.target, options=weak))
+    WeakConnector.failed.clear()
+    world.apply(replace(plan, migrations=(planned,)), store)
+    assert WeakConnector.failed == {"create", "describe", "fingerprint", "build_index"}
+    assert world.target.count("kb") == COUNTS
+    assert store.state
+    assert "m" in store.state.applied
+
+
+def test_a_store_that_is_away_is_not_waited_for_once_the_user_stops(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = Event()
+
+    def create(self: MemoryConnector, collection: Collection) -> None:
+        stop.set()
+        raise TransientError("the connection was lost")
+
+    monkeypatch.setattr(MemoryConnector, "create", create)
+    started = time.monotonic()
+    with pytest.raises(TransientError):
+        world.apply(world.plan(), MemoryStore(), stop)
+    assert time.monotonic() - started < 5

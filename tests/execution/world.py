@@ -100,9 +100,8 @@ class World:
         return Plan("n", "e", "f", "d", {}, (), "l", 0, (planned,), "now", "0")
 
     def apply(self, plan: Plan, store: MemoryStore, stop: Event | None = None) -> list[Progress]:
-        executor = LocalExecutor(
-            {"m": self.migration}, Execution(self.workers), self.limits, self.directory / "bad", stop or Event()
-        )
+        stop, works = stop or Event(), {"m": self.migration}
+        executor = LocalExecutor(works, Execution(self.workers), self.limits, self.directory / "bad", stop)
         state = store.load() or State("n", "e", "l")
-        events = apply(plan, works={"m": self.migration}, executor=executor, store=store, state=state, now=lambda: "t")
+        events = apply(plan, works=works, executor=executor, store=store, state=state, now=lambda: "t", stop=stop)
         return [event for event in events if isinstance(event, Progress)]

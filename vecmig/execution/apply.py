@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from threading import Event as Flag
 from typing import assert_never
 
 from vecmig.migration import DeclaredTarget, Endpoint, Migration
 from vecmig.model.plan import Action, BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
 from vecmig.model.state import Applied, Progress, Resource, State
 from vecmig.planning.plan import conversion_digest
-from vecmig.protocols import Event, Executor, Stage, StateStore
+from vecmig.protocols import Event, Executor, IndexProgress, Stage, StateStore, Target
+from vecmig.retry import begun_again, retrying
 
 SETTLE_S = 600.0
 Clock = Callable[[], str]  # the time now, ISO text in UTC
@@ -17,14 +19,23 @@ Works = Mapping[str, Migration | DeclaredTarget]  # by the name that stands in t
 
 
 def apply(
-    plan: Plan, *, works: Works, executor: Executor, store: StateStore, state: State, now: Clock
+    plan: Plan,
+    *,
+    works: Works,
+    executor: Executor,
+    store: StateStore,
+    state: State,
+    now: Clock,
+    stop: Flag | None = None,
 ) -> Iterator[Event]:
     """Do what is not done yet; yield what happens, once it is safe. `state`: as stored, under its lock.
 
-    To resume, call it again with the same plan. The plan stays the one in progress: it is verified next.
+    To resume, call it again with the same plan. The plan stays the one in progress: it is verified next. After `stop`, a
+    store that is away is not waited for.
     """
+    stop = stop or Flag()
     broken_off = state.plan.actions[state.done :] if state.plan is not None else ()
-    yield from _mended(broken_off, works)  # first: killed in it, the next run knows that it is to be done
+    yield from _mended(broken_off, works, stop)  # first: killed in it, the next run knows that it is to be done
     state = store.save(state.begun(plan, now()))
     speeds: dict[str, float] = {}
     for action in plan.actions[state.done :]:
@@ -32,8 +43,8 @@ def apply(
         match action:
             case CreateCollection():
                 yield Stage(action.migration, "create")
-                with closing(target.open_target()) as connection:
-                    connection.create(action.collection)
+                with closing(_opened(target, stop)) as connection:
+                    retrying(stop)(connection.create, action.collection)
             case LoadRecords() | ReconcileRecords():
                 started, rows = time.monotonic(), 0
                 for event in executor.run(action, state):
@@ -45,24 +56,35 @@ def apply(
                     speeds[action.migration] = rows / max(time.monotonic() - started, 1e-3)
             case BuildIndex():
                 yield Stage(action.migration, "index")
-                with closing(target.open_target()) as connection:
-                    yield from connection.build_index(action.collection)
+                with closing(_opened(target, stop)) as connection:
+                    yield from _built(connection, action, stop)
             case _:
                 assert_never(action)  # a new Action fails the type checker here, not a user
         state = store.save(state.with_done())
     for planned in plan.migrations:
         if planned.actions:
             target = works[planned.name].target
-            state = _recorded(state, plan, planned, target, speeds.get(planned.name), now())
+            speed = speeds.get(planned.name)
+            state = retrying(stop)(_recorded, state, plan, planned, target, speed, now())
     store.save(state)
 
 
-def _mended(broken_off: Sequence[Action], works: Works) -> Iterator[Event]:
+def _opened(endpoint: Endpoint, stop: Flag) -> Target:
+    opened: Target = retrying(stop)(endpoint.open_target)
+    return opened
+
+
+def _built(connection: Target, action: BuildIndex, stop: Flag) -> Iterator[IndexProgress]:
+    """Build again after a transient error: an index that is right by then stays."""
+    yield from begun_again(lambda: connection.build_index(action.collection), retrying(stop))
+
+
+def _mended(broken_off: Sequence[Action], works: Works, stop: Flag) -> Iterator[Event]:
     """Mend the targets that another run was writing to, or was about to."""
     for action in broken_off:
         if isinstance(action, LoadRecords | ReconcileRecords) and action.migration in works:
-            with closing(works[action.migration].target.open_target()) as connection:
-                if connection.describe(action.target) is None:
+            with closing(_opened(works[action.migration].target, stop)) as connection:
+                if retrying(stop)(connection.describe, action.target) is None:
                     continue
                 for number, progress in enumerate(connection.mend(action.target)):
                     if number == 0:  # most stores have nothing to mend

@@ -1,7 +1,9 @@
 """Both sides as they are now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from threading import Event
+from typing import ParamSpec, TypeVar
 
 from vecmig.comparison.sides import partitions_of
 from vecmig.errors import CollectionNotFound
@@ -13,12 +15,25 @@ from vecmig.model.plan import Plan
 from vecmig.model.state import Lineup, State
 from vecmig.planning.stale import Ends
 from vecmig.protocols import Source
+from vecmig.retry import retrying
 
+P = ParamSpec("P")
+T = TypeVar("T")
 SAMPLE_ROWS, SAMPLE_PLACES = 2000, 8
+PATIENCE_S = 10.0  # with a store that is away for a moment: somebody waits for the plan
 
 
 def observe_source(migration: Migration, workers: int) -> Observed:
     """Return the source as it is now. Raises CollectionNotFound if it is not there."""
+    return _patiently(_source_now, migration, workers)
+
+
+def observe_target(endpoint: Endpoint) -> Observed:
+    """Return the target as it is now; there may be none."""
+    return _patiently(_target_now, endpoint)
+
+
+def _source_now(migration: Migration, workers: int) -> Observed:
     name = migration.source.options.collection
     with closing(migration.source.open_source()) as source:
         collection = source.describe(name)
@@ -38,8 +53,7 @@ def observe_source(migration: Migration, workers: int) -> Observed:
         )
 
 
-def observe_target(endpoint: Endpoint) -> Observed:
-    """Return the target as it is now; there may be none."""
+def _target_now(endpoint: Endpoint) -> Observed:
     name = endpoint.options.collection
     with closing(endpoint.open_target()) as target:
         collection = target.describe(name)
@@ -56,8 +70,8 @@ def ends_now(project: Project, plan: Plan, state: State | None) -> dict[str, End
         work = works[planned.name]
         lineup = state.lineup(work.target.name) if state else Lineup()
         target = at_generation(work.target, lineup, planned.generation)
-        source = _glimpse(work.source) if isinstance(work, Migration) else None
-        found[planned.name] = Ends(source, _glimpse(target))
+        source = _patiently(_glimpse, work.source) if isinstance(work, Migration) else None
+        found[planned.name] = Ends(source, _patiently(_glimpse, target))
     return found
 
 
@@ -93,6 +107,11 @@ def works_of(project: Project) -> Mapping[str, Migration | DeclaredTarget]:
     """Return all that a plan may work on, by name."""
     works: list[Migration | DeclaredTarget] = [*project.migrations, *project.targets]
     return {work.name: work for work in works}
+
+
+def _patiently(look: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    found: T = retrying(Event(), PATIENCE_S)(look, *arguments, **named)
+    return found
 
 
 def _glimpse(endpoint: Endpoint) -> Observed:

@@ -89,10 +89,16 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
         slow = {name: _with_small_pages(work) if name in found else work for name, work in migrations.items()}
         directory = quarantine_of(project, run.plan)
         executor = LocalExecutor(slow, project.execution, project.limits, directory, stop, found)
-        for event in run_actions(run.plan, works=works, executor=executor, store=store, state=state, now=now):
-            yield event
-            if isinstance(event, IndexProgress):
-                check_stop(stop)
+        try:
+            for event in run_actions(
+                run.plan, works=works, executor=executor, store=store, state=state, now=now, stop=stop
+            ):
+                yield event
+                if isinstance(event, IndexProgress):
+                    check_stop(stop)
+        except TransientError:
+            check_stop(stop)  # the wait for a store to come back ends as the user wished
+            raise
         verdicts = []
         for planned in run.plan.migrations:
             if planned.name in migrations and (planned.actions or planned.verify):
