@@ -365,6 +365,7 @@ class Looked(Struct, frozen=True):
 
     migration: str
     rows: int
+    of: int | None = None  # on both sides together, once that is known
 
 
 class Spent(Struct, frozen=True):

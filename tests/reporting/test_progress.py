@@ -10,7 +10,7 @@ import pytest
 from tests.reporting.examples import HOSTILE, PARTS, REPORT
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor, Progress
-from vecmig.protocols import Event, IndexProgress, Stage
+from vecmig.protocols import Event, IndexProgress, Looked, Stage
 from vecmig.reporting.progress import Tracker, watch
 
 
@@ -102,6 +102,19 @@ def test_a_number_of_records_that_is_not_known_gives_no_share_and_no_time_left()
     clock.now = 1
     tracker.take(batch(1_000))
     assert tracker.facts() == "1,000 records, 1,000/s"
+
+
+def test_a_comparison_tells_of_the_records_on_both_sides_and_counts_none_twice() -> None:
+    clock = Clock()
+    tracker = Tracker(Stage("words", "reconcile"), clock)
+    tracker.take(Looked("words", 0, of=40_000))
+    clock.now = 2
+    tracker.take(Looked("words", 20_000))
+    assert tracker.facts() == "20,000 of 40,000 records on both sides, 50 %, 10,000/s, 2 s left"
+    clock.now = 4
+    tracker.take(Looked("words", 20_000))
+    tracker.take(Progress("words", PARTS[0], Cursor(""), read=20_000, rows=0, anew=True))
+    assert tracker.result() == "40,000 records on both sides in 4 s, 10,000/s"
 
 
 def test_more_records_than_expected_are_no_more_than_all() -> None:

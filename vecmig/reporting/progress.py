@@ -27,7 +27,9 @@ class Tracker:
 
     def __init__(self, stage: Stage, clock: Clock) -> None:
         self.stage = stage
+        self.expected = stage.rows
         self.done = stage.done  # records read for it, in earlier runs, too
+        self.where = ""  # what is read: the source alone, or both sides
         self.rejected = 0
         self.deleted = 0
         self.spent: Spent | None = None
@@ -47,8 +49,10 @@ class Tracker:
             return
         if isinstance(event, Looked):
             self.done += event.rows
+            self.expected = event.of or self.expected
+            self.where = " on both sides"
         else:
-            self.done += event.read
+            self.done += 0 if event.anew else event.read  # a comparison told of them before, as Looked
             self.rejected += len(event.rejected)
             self.deleted += event.deleted
         now = self._clock()
@@ -70,7 +74,7 @@ class Tracker:
         """How much is done, 0 to 1; None: not known."""
         if self.index:
             return self.fraction
-        return min(self.done / self.stage.rows, 1.0) if self.stage.rows else None
+        return min(self.done / self.expected, 1.0) if self.expected else None
 
     @property
     def moving(self) -> bool:
@@ -98,7 +102,7 @@ class Tracker:
         if not self.moving:
             return took
         here = self.done - self.stage.done
-        parts = [f"{quantity(here, 'record')} in {took}"]
+        parts = [f"{quantity(here, 'record')}{self.where} in {took}"]
         if here and self.seconds > 0:
             parts.append(rate(here / self.seconds))
         if self.rejected:
@@ -110,8 +114,9 @@ class Tracker:
         return ", ".join(parts)
 
     def _moved(self) -> Iterator[str]:
-        expected = self.stage.rows
-        yield f"{number(self.done)} of {quantity(expected, 'record')}" if expected else quantity(self.done, "record")
+        expected = self.expected
+        said = f"{number(self.done)} of {quantity(expected, 'record')}" if expected else quantity(self.done, "record")
+        yield said + self.where
         if self.share is not None:
             yield f"{int(self.share * 100)} %"
         since, before = self._samples[0]

@@ -24,7 +24,7 @@ from vecmig.model.report import Breach, Report
 from vecmig.model.state import Cursor
 from vecmig.planning.declare import conversion_of, declare
 from vecmig.protocols import Event as Happening
-from vecmig.protocols import Stage
+from vecmig.protocols import Looked, Stage
 from vecmig.retry import Throttle
 from vecmig.verification.again import with_sample
 from vecmig.verification.asked import Embeds
@@ -78,6 +78,8 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
             said = sum(store.count(sides.source.collection).values())
         unexpected = _unexpected(migration, sides.source, proof.excluded, by_target)
         count = Count()
+        if migration.verification.records == "all" and migration.where is None and migration.limit is None:
+            yield Looked(migration.name, 0, of=2 * said)
         report = yield from watched(
             migration.name,
             count,
