@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from vecmig.connectors.memory import MemoryOptions
+from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.errors import CollectionConflict, UnsupportedError
 from vecmig.migration import Embedding, Endpoint, Migration, VectorChoice
 from vecmig.model.batch import RecordBatch
@@ -17,6 +18,7 @@ from vecmig.model.observed import Observed
 from vecmig.model.plan import (
     BuildIndex,
     CreateCollection,
+    Estimate,
     FieldRule,
     Fingerprint,
     LoadRecords,
@@ -25,7 +27,8 @@ from vecmig.model.plan import (
     ReconcileRecords,
 )
 from vecmig.model.report import CountCheck, RecordsCheck, Report
-from vecmig.model.settings import Thresholds, Verification
+from vecmig.model.secret import Secret
+from vecmig.model.settings import Limits, Thresholds, Verification
 from vecmig.model.state import Applied
 from vecmig.planning.plan import conversion_digest, plan_migration, schema_digest
 from vecmig.testing.contract import COUNTS, KEYS, records
@@ -296,6 +299,23 @@ def test_a_filter_leaves_the_number_of_rows_open_and_a_limit_bounds_it() -> None
     limited = plan_migration(changed(limit=3), source(), NOTHING, None, MARK)
     assert filtered.estimate.rows is None
     assert limited.estimate.rows == 3
+
+
+def test_the_times_are_those_that_the_throttles_allow() -> None:
+    free = with_changes(MIGRATION.target, options=PgvectorOptions(Secret("postgresql://localhost/db"), "kb"))
+
+    def timed(target: Endpoint = free, **limits: int) -> Estimate:
+        return plan_migration(changed(target=target), source(), NOTHING, None, MARK, Limits(**limits)).estimate
+
+    assert timed().load_s is not None
+    assert timed().load_s == timed().verify_s
+    assert "limits" not in timed().basis
+    slow = timed(read_records_per_s=5, write_records_per_s=2)
+    assert (slow.load_s, slow.verify_s) == (5.0, 2.0)  # of 10 records, of which a proof writes none
+    assert slow.basis.startswith("the throttles in `limits`, else measured")
+    assert timed(write_records_per_s=10**9).load_s == timed().load_s, "one that does not bind changes nothing"
+    unmeasured = timed(MIGRATION.target, write_records_per_s=2)
+    assert (unmeasured.load_s, unmeasured.verify_s) == (5.0, None)
 
 
 def test_the_schema_digest_moves_with_the_shape_and_not_with_the_index() -> None:

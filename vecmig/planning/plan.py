@@ -23,19 +23,25 @@ from vecmig.model.plan import (
     MigrationPlan,
     ReconcileRecords,
 )
+from vecmig.model.settings import Limits
 from vecmig.model.state import Applied
 from vecmig.planning.costs import Planned, costs
 from vecmig.planning.declare import conversion_of, decisions_of, declare, without_index
 from vecmig.planning.differ import index_changes, rebuilds
-from vecmig.planning.estimate import estimate
+from vecmig.planning.estimate import UNLIMITED, estimate
 from vecmig.planning.fidelity import fidelity, held, metadata_bytes, risks_of_sample, rounded
 from vecmig.planning.infer import with_fields
 
 
 def plan_migration(
-    migration: Migration, source: Observed, target: Observed, applied: Applied | None, mark: str
+    migration: Migration,
+    source: Observed,
+    target: Observed,
+    applied: Applied | None,
+    mark: str,
+    limits: Limits = UNLIMITED,
 ) -> MigrationPlan:
-    """Return what to do. `mark`: the one that this state's collections carry.
+    """Return what to do. `mark`: the one that this state's collections carry. `limits`: what the estimate is bound by.
 
     Raises UnsupportedError where only another target can be what the spec asks for, CollectionConflict where the
     target is not vecmig's to change.
@@ -115,6 +121,7 @@ def plan_migration(
             embeds=[
                 (each, source.texts[each.vector]) for each in decided.values() if each.vector in source.texts and move
             ],
+            limits=limits,
         ),
     )
 

@@ -97,7 +97,7 @@ def _planned(
         before = applied if applied and applied.generation == generation else None
         target = observe_target(work.target)
         try:
-            found = plan_migration(work, source, target, before, mark)
+            found = plan_migration(work, source, target, before, mark, project.limits)
             if data:
                 found = _with_data(project, found, work, source, target, before, mark)
         except RebuildNeeded as needed:
@@ -152,7 +152,7 @@ def _with_data(
         note = "how many records differ: their embeddings are not in the cache"
         return replace(planned, unchecked=(*planned.unchecked, note))
     if not planned.actions and (found.mismatched or found.missing or (migration.prune and found.extra)):
-        anew = plan_migration(migration, source, target, None, mark)
+        anew = plan_migration(migration, source, target, None, mark, project.limits)
         planned = replace(anew, why="the fingerprints are the same, and the records differ, as `--data` found")
     return with_data(planned, found, migration)
 
