@@ -304,6 +304,24 @@ def shared_targets(migrations: Sequence[Migration]) -> list[str]:
     return notes
 
 
+def writers_of(migration: Migration, migrations: Sequence[Migration]) -> list[str]:
+    """Return the names of the migrations that write what this one reads."""
+    return [
+        each.name for each in migrations if each is not migration and same_collection(migration.source, each.target)
+    ]
+
+
+def chained(migrations: Sequence[Migration]) -> list[str]:
+    """Return notes on migrations that read what others of them write: one plan sees each source as it is before."""
+    return [
+        f"migration {each.name} reads {each.source.label}, which {', '.join(writers)} writes: apply"
+        f" {'it' if len(writers) == 1 else 'them'} first, `vecmig apply {' '.join(f'--only {name}' for name in writers)}`,"
+        f" then `vecmig apply --only {each.name}`"
+        for each in migrations
+        if (writers := writers_of(each, migrations))
+    ]
+
+
 def environment_hint(environment: str, names: Sequence[str]) -> str | None:
     """Return what was meant by an environment that is not declared; None for one that is."""
     if environment == "default" or environment in names:

@@ -205,7 +205,7 @@ def _project(resolver: Resolver, path: str, environment: str, given: Mapping[str
         execution=resolver.piece(("execution",), Execution, Execution()),
         limits=resolver.piece(("limits",), Limits, Limits()),
         variables=tuple((name, value.text) for name, value in sorted(given.items())),
-        notes=(*notes, *unset, *check.shared_targets(moves)),
+        notes=(*notes, *unset, *check.shared_targets(moves), *check.chained(moves)),
     )
 
 

@@ -16,6 +16,7 @@ from vecmig.model.state import Lineup, State
 from vecmig.planning.stale import Ends
 from vecmig.protocols import Source
 from vecmig.retry import retrying
+from vecmig.spec.check import writers_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,9 +24,16 @@ SAMPLE_ROWS, SAMPLE_PLACES = 2000, 8
 PATIENCE_S = 10.0  # with a store that is away for a moment: somebody waits for the plan
 
 
-def observe_source(migration: Migration, workers: int) -> Observed:
+def observe_source(project: Project, migration: Migration) -> Observed:
     """Return the source as it is now. Raises CollectionNotFound if it is not there."""
-    return _patiently(_source_now, migration, workers)
+    try:
+        return _patiently(_source_now, migration, project.execution.workers)
+    except CollectionNotFound as error:
+        writers = writers_of(migration, project.migrations)
+        way = " ".join(f"--only {name}" for name in writers)
+        raise CollectionNotFound(
+            f"{error}; {', '.join(writers)} makes it: `vecmig apply {way}` first" if way else str(error)
+        ) from error
 
 
 def observe_target(endpoint: Endpoint) -> Observed:

@@ -24,6 +24,7 @@ from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, P
 from vecmig.model.state import Applied, Cursor, Lineup, State
 from vecmig.planning.plan import plan_migration, with_data
 from vecmig.planning.target import plan_target
+from vecmig.spec.check import writers_of
 from vecmig.verification.fit import unfit_queries
 from vecmig.verification.migration import sides_of
 from vecmig.workflow.embeddings import may_embed, open_cache, purses
@@ -67,6 +68,7 @@ def make_plan(
     mark = mark_of(project, lineage)
     known = state or State(project.name, project.environment, lineage)
     planned = [_planned(project, each, known, mark, data, probes) for each in chosen(project, only)]
+    planned = _with_chains(project, planned)
     if not only:
         planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
     return Plan(
@@ -90,7 +92,7 @@ def _planned(
 ) -> MigrationPlan:
     """Plan into what serves where that can become what the spec asks for, else into what is built beside it."""
     lineup, applied = state.lineup(migration.target.name), state.applied.get(migration.name)
-    source = _with_evidence(project, migration, observe_source(migration, project.execution.workers), applied, probes)
+    source = _with_evidence(project, migration, observe_source(project, migration), applied, probes)
     first: RebuildNeeded | None = None
     for generation in dict.fromkeys((lineup.serving, lineup.build or lineup.latest + 1, lineup.latest + 1)):
         work = working(migration, lineup, generation)
@@ -114,6 +116,22 @@ def _planned(
         return replace(found, generation=generation, beside=beside, why=why)
     assert first is not None
     raise first
+
+
+def _with_chains(project: Project, planned: Sequence[MigrationPlan]) -> list[MigrationPlan]:
+    """Return the plans; one that reads what another of them is to write tells that it sees it as it is before."""
+    moving = {each.name for each in planned if each.actions}
+    found = []
+    for each in planned:
+        migration = next(known for known in project.migrations if known.name == each.name)
+        if writers := [name for name in writers_of(migration, project.migrations) if name in moving]:
+            risk = (
+                f"{each.name} reads {each.source} as it is now, and {', '.join(writers)} writes it in this same plan: apply"
+                f" {' '.join(f'--only {name}' for name in writers)} first, then --only {each.name}"
+            )
+            each = replace(each, risks=(risk, *each.risks))
+        found.append(each)
+    return found
 
 
 def _refuse_unfit(migration: Migration, source: Observed) -> None:
