@@ -1,5 +1,6 @@
 """What an apply that failed half-way leaves behind, and when that goes on."""
 
+import json
 from collections.abc import Sequence
 
 import pytest
@@ -78,3 +79,33 @@ def test_a_plan_for_one_migration_does_not_stand_for_all(shell: Shell, monkeypat
     assert ran.code == 0
     assert "it is for m" in ran.err
     assert shell.store("main").count("kb2") == COUNTS
+
+
+def test_plan_shows_the_plan_that_apply_goes_on_with_and_how_far_it_came(failed: Shell) -> None:
+    saved, files = (failed.directory / "p.vplan").read_bytes(), failed.files()
+    ran = failed.run("plan", "--detailed-exitcode")
+    assert ran.code == 2
+    assert ran.out.startswith("Unfinished  plan ")
+    assert "1 of 2 actions done, 0 of 10 records written" in " ".join(ran.out.split())
+    assert "`vecmig apply` goes on with it" in " ".join(ran.out.split())
+    assert "Plan: 1 to create, 10 records to load" in ran.out
+    assert failed.files() == files
+    assert json.loads(failed.run("plan", "--json").out) == json.loads(saved), "and to programs, too"
+    assert failed.run("plan", "--out", "again.vplan").code == 0
+    resumed = failed.run("apply", "again.vplan")
+    assert resumed.code == 0, resumed.err
+    assert "Going on with the plan of" in resumed.err
+    assert failed.run("plan").out.startswith("No changes.")
+
+
+def test_plan_says_why_an_unfinished_apply_does_not_go_on(failed: Shell) -> None:
+    failed.edit("top_k: 3", "top_k: 2")
+    ran = failed.run("plan")
+    assert ran.out.startswith("Plan: 10 records to load")
+    assert "does not go on: the spec or a variable changed since" in ran.err
+
+
+def test_plan_with_data_is_made_anew_although_apply_would_go_on(failed: Shell) -> None:
+    ran = failed.run("plan", "--data")
+    assert ran.out.startswith("Plan: 10 records to load")
+    assert "goes on with its own" in ran.err

@@ -12,7 +12,7 @@ from vecmig.reporting.json import plan_json, reports_json
 from vecmig.reporting.markdown import plan_markdown
 from vecmig.reporting.terminal.plan import plan_text
 from vecmig.reporting.terminal.report import report_text
-from vecmig.reporting.terminal.state import status_text
+from vecmig.reporting.terminal.state import status_text, unfinished_text
 
 CHANGES = 2
 
@@ -25,19 +25,30 @@ CHANGES = 2
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 @global_options
 def plan(settings: Settings, out: str | None, detailed_exitcode: bool, data: bool, no_probe: bool, form: str) -> int:
-    """Show what apply would do, and what it takes. Writes nothing to either side, and takes no lock."""
+    """Show what apply would do, and what it takes. Writes nothing to either side, and takes no lock.
+
+    Where an apply was left unfinished and would go on, that is its plan; `--data` makes a new one all the same.
+    """
     from vecmig.workflow.plan import make_plan
+    from vecmig.workflow.run import against_unfinished
 
     project = project_of(settings)
     state = store_of(project, "plan").load()
-    made = make_plan(project, state, settings.only, data=data, probes=not no_probe)
+    form = "json" if settings.as_json else form
+    unfinished = state.plan if state else None
+    against = against_unfinished(project, state, settings.only) if state and unfinished else []
+    if state and unfinished and not against and not data:
+        made = unfinished
+        click.echo(unfinished_text(state, width()), err=form != "text")
+    else:
+        made = make_plan(project, state, settings.only, data=data, probes=not no_probe)
     if out:
         write_plan(made, out)
-    _print(made, "json" if settings.as_json else form, settings, out, project.protected)
-    if state and state.plan:
-        click.echo(
-            "\nAn apply was left unfinished: `vecmig apply` goes on with its plan where it still holds.", err=True
-        )
+    _print(made, form, settings, out, project.protected and made is not unfinished)
+    if against:
+        click.echo(f"\nAn apply was left unfinished, and does not go on: {'; '.join(against)}.", err=True)
+    elif unfinished and data:
+        click.echo("\nAn apply was left unfinished: without this plan, `vecmig apply` goes on with its own.", err=True)
     return CHANGES if detailed_exitcode and not made.empty else 0
 
 

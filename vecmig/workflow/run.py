@@ -50,8 +50,7 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
     goes_on = unfinished is not None and (saved is None or saved.id == unfinished.id)
     against: list[str] = []
     if unfinished is not None and goes_on and state is not None:
-        against = against_spec(unfinished, project, unfinished.only if saved else only)
-        against = against or against_world(unfinished, ends_now(project, unfinished, state), state)
+        against = against_unfinished(project, state, unfinished.only if saved else only)
         if not against:
             return Run(_affordable(unfinished, project), state, resumed=True)
     if saved is not None:
@@ -71,6 +70,13 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
     plan = _affordable(saved or make_plan(project, state, only), project)
     fresh = State(project.name, project.environment, plan.lineage)
     return Run(plan, replace(state or fresh, vecmig_version=version("vecmig")), False, tuple(against))
+
+
+def against_unfinished(project: Project, state: State, only: Sequence[str]) -> list[str]:
+    """Return why apply would not go on with the plan that was left unfinished. Writes nothing."""
+    assert state.plan is not None
+    against = against_spec(state.plan, project, only)
+    return against or against_world(state.plan, ends_now(project, state.plan, state), state)
 
 
 def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Generator[Event | Report, None, None]:

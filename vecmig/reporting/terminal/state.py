@@ -103,6 +103,11 @@ def states_text(found: Sequence[ListedState], width: int = 100) -> str:
     return document(lines)
 
 
+def unfinished_text(state: State, width: int = 100) -> str:
+    """Return how far the plan in progress has come."""
+    return document(_unfinished(state, width))
+
+
 def _lineup(target: str, lineup: Lineup) -> str:
     """Return which of a target's collections serves, and what may be done with the others."""
     parts = [f"{target}: generation {number(lineup.serving)} serves"]
