@@ -76,6 +76,24 @@ def test_a_crash_puts_no_bad_record_aside_twice_and_loses_none(twofold: World, d
     assert sorted(each.key for each in store.state.applied["m"].rejected) == [key for key, _ in BOTH]
 
 
+def test_what_was_mended_while_a_run_was_stopped_is_not_put_aside_any_more(world: World) -> None:
+    world.apply(world.plan(), MemoryStore())
+    sound = world.migration.source
+    leak(world)
+    world.change(on_bad_record="quarantine")
+    plan, store = world.plan(), MemoryStore(dies_at=1, keeps=False)
+    with pytest.raises(Killed):
+        world.apply(plan, store)
+    other = world.directory / "bad" / "m-other-0123456789abcdef.parquet"
+    other.touch()
+    assert len(list((world.directory / "bad").glob("m-*.parquet"))) == 2
+    world.change(source=sound)
+    world.apply(plan, store)
+    assert list((world.directory / "bad").glob("*.parquet")) == [other], "that of another migration"
+    assert store.state
+    assert store.state.applied["m"].rejected == ()
+
+
 def test_another_batch_of_a_repeated_reconciliation_overwrites_nothing(tmp_path: Path) -> None:
     bad, part = records(KEYS[:2]), Partition("docs", "")
     for row in (0, 1, 1):

@@ -69,6 +69,8 @@ class LocalExecutor:
             Quarantine(self.quarantine) if quarantines else None,
             embed,
         )
+        if tools.quarantine and (isinstance(action, ReconcileRecords) or not state.checkpoints_of(action.migration)):
+            tools.quarantine.clear(action.migration)
         guard = _Guard(action.migration, self.limits.max_quarantined, self.quarantine)
         for each in state.checkpoints:
             if each.migration != action.migration or isinstance(action, LoadRecords):  # a reconciliation begins anew

@@ -1,6 +1,7 @@
 """Bad records put aside: a Parquet file for those that were found together, with a reason each."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,12 @@ class Quarantine:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+
+    def clear(self, migration: str) -> None:
+        """Remove what an earlier run of the same plan put aside for a migration: all its records are looked at anew."""
+        for path in self.directory.glob("*.parquet"):
+            if re.fullmatch(re.escape(migration) + "-[0-9a-f]{16}", path.stem):
+                path.unlink()
 
     def put(self, migration: str, part: Partition, cursor: str, bad: RecordBatch, reasons: Sequence[Rejected]) -> None:
         """Store rejected records of one batch; durable on return. The n-th of `bad` has the n-th reason."""
