@@ -107,3 +107,18 @@ def test_a_reconciliation_quarantines_and_counts_once(site: Site) -> None:
     assert (outcome["written"], outcome["quarantined"]) == (20, 2)
     assert outcome["quarantine_files"]
     site.settled()
+
+
+def test_a_record_that_the_target_refused_is_missing_once_it_was_mended_in_the_source(site: Site) -> None:
+    refused = {"id": "nul", "metadata": '{"t": "a\\u0000b"}', "vector:": [1.0] * 8}
+    site.store([*rows(range(10)), refused])
+    site.edit("target: t}", "target: t, on_bad_record: quarantine}")
+    assert site.apply()["quarantined"] == 1
+    assert site.run("verify").code == 0
+    site.store([{**refused, "metadata": '{"t": "ab"}'}])
+    ran = site.run("verify")
+    assert ran.code == 7
+    assert "'nul'" in ran.out
+    assert json.loads(site.run("plan", "--data", "--json").out)["migrations"][0]["data"]["missing"] == 1
+    assert site.apply()["quarantined"] == 0
+    assert site.run("verify").code == 0

@@ -9,6 +9,7 @@ import pytest
 
 from tests.execution.world import MemoryStore, World
 from vecmig.model.batch import Key
+from vecmig.model.digest import digest_of
 from vecmig.model.report import Report
 from vecmig.model.settings import Sample, Thresholds, Verification
 from vecmig.testing.contract import KEYS, records
@@ -28,7 +29,10 @@ def applied(tmp_path: Path) -> World:
 
 
 def proven(world: World, excluded: list[Key] | None = None, **more: Any) -> Report:
-    more = {name: frozenset(value) if name == "refused" else value for name, value in more.items()}
+    more = {
+        name: dict.fromkeys(value) if name == "refused" and isinstance(value, list) else value
+        for name, value in more.items()
+    }
     proof = Proof("p", "e", frozenset(excluded or []), workers=2, **more)
     steps = prove(world.migration, proof, Event())
     while True:
@@ -56,6 +60,26 @@ def test_a_record_that_was_put_aside_and_mended_since_is_missing(applied: World,
     report = proven(applied, KEYS[:2], refused=KEYS[:1])
     assert (report.verdict, [each.measure for each in report.breaches]) == ("failed", ["missing"])
     assert report.quarantined == 1
+
+
+@pytest.mark.parametrize("how", [ALL, SAMPLE, NONE], ids=["all", "sample", "none"])
+def test_a_record_that_the_target_refused_is_missing_once_the_source_has_another(
+    applied: World, how: Verification
+) -> None:
+    applied.change(verification=how)
+    applied.target.delete("kb", KEYS[:1])
+    refused = {KEYS[0]: digest_of(records(KEYS[:1]))}
+    report = proven(applied, KEYS[:1], refused=refused)
+    assert (report.verdict, report.quarantined) == ("passed", 1)
+    applied.source.upsert("docs", records(KEYS[:1], version=1))
+    report = proven(applied, KEYS[:1], refused=refused)
+    assert (report.verdict, [each.measure for each in report.breaches]) == ("failed", ["missing"])
+    assert report.quarantined == 0
+    applied.target.upsert("kb", records(KEYS[:1], version=1))
+    assert proven(applied, KEYS[:1], refused=refused).verdict == "passed"
+    applied.source.delete("docs", KEYS[:1])
+    applied.target.delete("kb", KEYS[:1])
+    assert proven(applied, KEYS[:1], refused=refused).verdict == "passed"
 
 
 def test_a_sampled_record_that_cannot_be_moved_fails_unless_it_was_put_aside(applied: World) -> None:

@@ -6,13 +6,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
 
-from msgspec.structs import replace
-
 from vecmig.conversion.convert import Converted, each_converted
 from vecmig.embedding.embed import Step
 from vecmig.errors import BadRecordError, Stopped
 from vecmig.execution.prefetch import prefetched
 from vecmig.execution.quarantine import Quarantine
+from vecmig.execution.refusal import by_target
 from vecmig.model.batch import RecordBatch, Rejected
 from vecmig.model.digest import digest_of
 from vecmig.model.plan import LoadRecords, Partition
@@ -91,7 +90,7 @@ def write(target: Target, collection: str, batch: RecordBatch, tools: Tools) -> 
     for piece in _pieces(batch, target.capabilities.max_batch_bytes, tools.write_throttle.at_once or len(batch)):
         tools.write_throttle.take(len(piece))
         rejected += retrying(tools.stop)(target.upsert, collection, piece)
-    return tuple(replace(each, by_target=True) for each in rejected)
+    return by_target(batch, rejected)
 
 
 def put_aside(

@@ -16,14 +16,6 @@ class Key(Struct, frozen=True, order=True, array_like=True):
         return f"{short!r} in namespace {self.namespace!r}" if self.namespace else repr(short)
 
 
-class Rejected(Struct, frozen=True):
-    """A record that a store cannot hold."""
-
-    key: Key
-    reason: str
-    by_target: bool = False  # False: it could not be converted, which reading it again would tell anew
-
-
 class Digest(Struct, frozen=True):
     """The sum of the records' 128-bit hashes, modulo 2**128, as 32 hexadecimal digits (JSON has no such integers).
 
@@ -34,3 +26,12 @@ class Digest(Struct, frozen=True):
 
     def __add__(self, other: "Digest") -> "Digest":
         return Digest(f"{(int(self.hex, 16) + int(other.hex, 16)) % MODULUS:032x}")
+
+
+class Rejected(Struct, frozen=True):
+    """A record that a store cannot hold."""
+
+    key: Key
+    reason: str
+    by_target: bool = False  # False: it could not be converted, which reading it again would tell anew
+    digest: Digest | None = None  # of what the target refused: another one in the source is yet to be tried

@@ -1,7 +1,7 @@
 """A migration held against its source as it is now, also where the reading itself is wrong."""
 
 from collections.abc import Collection as Some
-from collections.abc import Generator, Iterator, Set
+from collections.abc import Generator, Iterator, Mapping, Set
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from dataclasses import replace as replace_purse
@@ -18,8 +18,9 @@ from vecmig.embedding.models import Purse, embedding_step
 from vecmig.errors import CollectionNotFound
 from vecmig.migration import Migration
 from vecmig.model.collection import Collection
+from vecmig.model.digest import digest_of
 from vecmig.model.plan import Conversion, Decision, Partition
-from vecmig.model.record import Key
+from vecmig.model.record import Digest, Key
 from vecmig.model.report import Breach, Report
 from vecmig.model.state import Cursor
 from vecmig.planning.declare import conversion_of, declare
@@ -39,7 +40,9 @@ class Proof:
     project: str
     environment: str
     excluded: frozenset[Key]  # keys that apply put aside
-    refused: frozenset[Key] | None = None  # those of them that the target refused; None: any of them may be
+    refused: Mapping[Key, Digest | None] | None = (
+        None  # those of them that the target refused, as they were; None: any of them may be
+    )
     written: Some[str] = ()  # namespaces that the migration has written before
     decisions: tuple[Decision, ...] = ()  # how vectors came about at the last apply
     purse: Purse | None = None  # where embeddings are, and who pays for queries and for a sample of those that are gone
@@ -51,10 +54,11 @@ class Proof:
 def prove(migration: Migration, proof: Proof, stop: Event) -> Generator[Happening, None, Report]:
     """Verify a migration; yield how far it is.
 
-    What apply put aside is expected as soon as the source gives it well, but what the target refused. Besides what
-    `verify` checks, a record that cannot be moved and was not put aside fails, and so does a source that says it holds
-    more or fewer records than reading it gave: nothing that was skipped on both ways is proven. Where an embedding is
-    not in the cache any more, a sample is embedded again, and the rest is unknown.
+    What apply put aside is expected as soon as the source gives it well, and what the target refused as soon as the
+    source gives another record in its place. Besides what `verify` checks, a record that cannot be moved and was not put
+    aside fails, and so does a source that says it holds more or fewer records than reading it gave: nothing that was
+    skipped on both ways is proven. Where an embedding is not in the cache any more, a sample is embedded again, and the
+    rest is unknown.
     """
     yield Stage(migration.name, "verify")
     cached = replace_purse(proof.purse, run=None) if proof.purse else None
@@ -66,7 +70,7 @@ def prove(migration: Migration, proof: Proof, stop: Event) -> Generator[Happenin
 
 
 def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event) -> Generator[Happening, None, Report]:
-    by_target = proof.excluded if proof.refused is None else proof.refused
+    by_target = dict.fromkeys(proof.excluded) if proof.refused is None else proof.refused
     unmovable: dict[Key, str] = {}
 
     def reject(converted: Converted, part: Partition, cursor: Cursor) -> None:
@@ -76,7 +80,8 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
     with sides_of(migration, proof.workers, reject, stop, throttle, proof.decisions, purse, proof.excluded) as sides:
         with closing(migration.source.open_source()) as store:
             said = sum(store.count(sides.source.collection).values())
-        unexpected = _unexpected(migration, sides.source, proof.excluded, by_target)
+        refused = still_refused(sides, by_target)
+        unexpected = _unexpected(migration, sides.source, proof.excluded - (by_target.keys() - refused), refused)
         count = Count()
         if migration.verification.records == "all" and migration.where is None and migration.limit is None:
             yield Looked(migration.name, 0, of=2 * said)
@@ -123,6 +128,17 @@ def _embeds(migration: Migration, source: Collection, proof: Proof, stop: Event)
     if proof.purse is None or migration.golden is None or not migration.golden.texts:
         return None
     return embeds_of(migration, source, {each.vector: each for each in proof.decisions}, proof.purse, stop)
+
+
+def still_refused(sides: "Sides", by_target: Mapping[Key, Digest | None]) -> frozenset[Key]:
+    """Return the keys of the records that the target refused and that are as they were then."""
+    known = {key: digest for key, digest in by_target.items() if digest is not None}
+    if not known or sides.source.fetch is None or sides.conversion.embed:
+        return frozenset(by_target)
+    with closing(sides.source.open()) as store:
+        found = sides.source.fetch(store, sorted(known))
+    mended = {key for row, key in enumerate(found.keys) if digest_of(found.take([row])) != known[key]}
+    return frozenset(by_target.keys() - mended)
 
 
 def _unexpected(migration: Migration, source: Side, aside: frozenset[Key], by_target: frozenset[Key]) -> frozenset[Key]:

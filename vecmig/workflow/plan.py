@@ -26,7 +26,7 @@ from vecmig.planning.plan import plan_migration, with_data
 from vecmig.planning.target import plan_target
 from vecmig.spec.check import writers_of
 from vecmig.verification.fit import unfit_queries
-from vecmig.verification.migration import sides_of
+from vecmig.verification.migration import sides_of, still_refused
 from vecmig.workflow.embeddings import may_embed, open_cache, purses
 from vecmig.workflow.observe import observe_source, observe_target
 
@@ -188,7 +188,8 @@ def _data(project: Project, planned: MigrationPlan, migration: Migration, applie
         aside = frozenset(each.key for each in applied.rejected) if applied else frozenset()
         decided = planned.decisions
         with sides_of(migration, workers, _ignore, Flag(), decisions=decided, purse=purse, aside=aside) as sides:
-            refused = [each.key for each in applied.rejected if each.by_target] if applied else ()
+            by_target = {each.key: each.digest for each in applied.rejected if each.by_target} if applied else {}
+            refused = still_refused(sides, by_target)
             written = applied.namespaces if applied else ()
             result = compare(sides.source, sides.target, excluded=refused, written=written)
     return DataDiff(result.matching, result.mismatched, result.missing, result.extra)

@@ -199,7 +199,7 @@ def _verified(
             project=project.name,
             environment=project.environment,
             excluded=frozenset(each.key for each in applied.rejected) if applied else frozenset(),
-            refused=frozenset(each.key for each in applied.rejected if each.by_target) if applied else None,
+            refused={each.key: each.digest for each in applied.rejected if each.by_target} if applied else None,
             written=applied.namespaces if applied else (),
             decisions=applied.decisions if applied else (),
             purse=found.get(migration.name),
