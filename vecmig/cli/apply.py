@@ -12,6 +12,7 @@ from types import FrameType
 import click
 from msgspec.structs import replace
 
+from vecmig.cli.ask import confirm
 from vecmig.cli.project import project_of, read_plan, store_of
 from vecmig.cli.settings import Settings, global_options, width
 from vecmig.errors import Problem, SpecError, VerificationFailed
@@ -58,9 +59,12 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
         if not run.resumed and (saved is None or run.plan.empty):
             show_plan(run.plan, settings)
         if run.plan.empty:
+            if settings.as_json:
+                click.echo(outcome_json(outcome_of(run.plan, run.state, run.resumed)), nl=False)
             return
         if saved is None and not run.resumed and not auto_approve:
-            confirm()
+            way = "say --auto-approve, or apply a saved plan: vecmig plan --out FILE, then vecmig apply FILE"
+            confirm("\nApply this plan?", "apply", way)
         outcome = outcome_of(run.plan, run.state, run.resumed)
         with stoppable() as stop:
             for event in watched(execute(project, run, store, stop), settings):
@@ -138,14 +142,6 @@ def watched(events: Iterator[object], settings: Settings) -> Iterator[object]:
     """Show the events as they come."""
     live = sys.stderr.isatty() and not settings.as_json
     return watch(events, live=live, quiet=settings.quiet, colour=settings.colour)
-
-
-def confirm() -> None:
-    """Ask whether to go on. Raises SpecError where nobody can answer, Abort at a no."""
-    if not sys.stdin.isatty():
-        hint = "say --auto-approve, or apply a saved plan: vecmig plan --out FILE, then vecmig apply FILE"
-        raise SpecError(Problem("apply asks before it changes anything, and there is no terminal to answer", hint=hint))
-    click.confirm("\nApply this plan?", abort=True, err=True)
 
 
 @contextmanager

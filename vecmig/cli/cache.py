@@ -3,10 +3,9 @@
 from contextlib import closing
 
 import click
-import msgspec
 
 from vecmig.cli.project import project_of
-from vecmig.cli.settings import Settings, global_options
+from vecmig.cli.settings import Settings, echo_json, global_options
 from vecmig.reporting.quantities import number, quantity, size
 
 
@@ -29,8 +28,8 @@ def show(settings: Settings) -> None:
     with closing(open_cache(project)) as opened:
         found, unfinished = opened.size(), opened.unfinished()
     if settings.as_json:
-        shown = {"path": str(cache_path(project)), "entries": found.entries, "bytes": found.bytes, "kept": found.kept}
-        click.echo(msgspec.json.encode({"format_version": 1, **shown, "unfinished": unfinished}).decode())
+        path = str(cache_path(project))
+        echo_json(path=path, entries=found.entries, bytes=found.bytes, kept=found.kept, unfinished=unfinished)
         return
     click.echo(f"{quantity(found.entries, 'embedding')}, {size(found.bytes)} in {cache_path(project)}")
     for run in unfinished:
@@ -49,4 +48,7 @@ def clear(settings: Settings, all_: bool) -> None:
     if cache_path(project).exists():
         with closing(open_cache(project)) as opened:
             removed = opened.clear(all_)
+    if settings.as_json:
+        echo_json(removed=removed)
+        return
     click.echo(f"Removed {quantity(removed, 'embedding')}.")

@@ -1,13 +1,12 @@
 """doctor: is all here that a migration needs?"""
 
-import json
 import platform
 from importlib.metadata import version
 
 import click
 
 from vecmig.cli.project import project_of
-from vecmig.cli.settings import Settings, global_options
+from vecmig.cli.settings import Settings, echo_json, global_options
 
 FAILED = 1
 
@@ -22,7 +21,7 @@ def doctor(settings: Settings) -> int:
     checks += diagnose(project_of(settings))
     if settings.as_json:
         rows = [{"check": what, "ok": well, "detail": detail} for what, well, detail in checks]
-        click.echo(json.dumps({"format_version": 1, "checks": rows}, indent=2))
+        echo_json(checks=rows)
     else:
         wide = max(len(what) for what, _, _ in checks)
         for what, well, detail in checks:

@@ -101,6 +101,9 @@ def main() -> None:
     """Run the command line and exit with its code."""
     try:
         code = vecmig.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = BAD_INPUT
     except click.UsageError as error:
         if error.ctx:
             click.echo(error.ctx.get_usage(), err=True)

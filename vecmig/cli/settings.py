@@ -34,13 +34,25 @@ class Settings:
         return not self.no_color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
 
 
+def _seconds(ctx: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not 0 <= value < float("inf"):
+        raise click.BadParameter(f"{value} is no number of seconds", ctx, option)
+    return value
+
+
 _OPTIONS = [
     click.option("-f", "--file", metavar="SPEC", help="The spec.  [default: vecmig.yaml]"),
     click.option("-e", "--env", "environment", metavar="NAME", help="Environment of the spec.  [default: default]"),
     click.option("--var", "variables", metavar="K=V", multiple=True, help="Set a variable."),
     click.option("--var-file", "variable_files", metavar="FILE", multiple=True, help="Set variables from YAML."),
     click.option("--only", metavar="MIGRATION", multiple=True, help="Work on this migration only."),
-    click.option("--lock-timeout", type=float, metavar="SECONDS", help="Wait so long for another run.  [default: 0]"),
+    click.option(
+        "--lock-timeout",
+        type=float,
+        callback=_seconds,
+        metavar="SECONDS",
+        help="Wait so long for another run.  [default: 0]",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
     click.option("--no-color", is_flag=True, help="Print without colours (as with NO_COLOR)."),
     click.option("-q", "--quiet", is_flag=True, help="No progress."),
@@ -75,6 +87,13 @@ def _log(settings: Settings) -> None:
     )
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("vecmig").setLevel(level)
+
+
+def echo_json(**document: object) -> None:
+    """Print a small document for programs."""
+    import json  # not for `vecmig --help`
+
+    click.echo(json.dumps({"format_version": 1, **document}, indent=2))
 
 
 def width() -> int:

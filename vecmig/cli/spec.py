@@ -1,13 +1,14 @@
 """init, validate, inspect and schema: the commands around the file."""
 
-import json
 from pathlib import Path
 
 import click
 
 from vecmig.cli.project import project_of
-from vecmig.cli.settings import Settings, global_options
+from vecmig.cli.settings import Settings, echo_json, global_options
 from vecmig.errors import Problem, SpecError
+
+DIFFERS = 1
 
 
 @click.command()
@@ -26,6 +27,9 @@ def init(settings: Settings, name: str | None) -> None:
         raise SpecError(Problem(f"{path} exists already", hint="name another with -f, or edit that one")) from None
     except OSError as error:
         raise SpecError(Problem(f"cannot write {path}: {error.strerror}")) from error
+    if settings.as_json:
+        echo_json(wrote=str(path))
+        return
     click.echo(f"Wrote {path}. Edit it, then: vecmig validate, vecmig plan")
 
 
@@ -47,10 +51,10 @@ def validate(settings: Settings) -> None:
                 }
                 for each in error.problems
             ]
-            click.echo(json.dumps({"format_version": 1, "valid": False, "problems": problems}, indent=2))
+            echo_json(valid=False, problems=problems)
         raise
     if settings.as_json:
-        click.echo(json.dumps({"format_version": 1, "valid": True, "notes": project.notes}, indent=2))
+        echo_json(valid=True, notes=project.notes)
         return
     for note in project.notes:
         click.echo(f"note: {note}")
@@ -83,15 +87,18 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
     endpoint = Endpoint(name, type_name, read_options(type_name, given, "."))
     values = {key: text if (elements := elements_of(text)) is None else elements for key, text in given.items()}
     text = write(name, type_name, values, look(endpoint), as_source)
-    if "file" not in settings.given:
+    if "file" in settings.given:
+        try:
+            with open(settings.file, "x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise SpecError(Problem(f"cannot write {settings.file}: {error.strerror}")) from error
+    if settings.as_json:
+        echo_json(spec=text, wrote=settings.file if "file" in settings.given else None)
+    elif "file" in settings.given:
+        click.echo(f"Wrote {settings.file}.")
+    else:
         click.echo(text, nl=False)
-        return
-    try:
-        with open(settings.file, "x", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise SpecError(Problem(f"cannot write {settings.file}: {error.strerror}")) from error
-    click.echo(f"Wrote {settings.file}.")
 
 
 @click.command()
@@ -104,14 +111,18 @@ def inspect(settings: Settings, type_name: str, options: tuple[str, ...], as_sou
 def schema(settings: Settings, kind: str, check: str | None, out: str | None) -> int:
     """Print the JSON Schema of specs, or of the documents that --json prints."""
     text = _schema(kind)
-    if check:
-        if Path(check).read_text(encoding="utf-8") != text:
-            raise click.ClickException(f"{check} is not the schema of this version: vecmig schema --out {check}")
-        click.echo(f"{check} is up to date")
-    elif out:
-        Path(out).write_text(text, encoding="utf-8")
-    else:
-        click.echo(text, nl=False)
+    try:
+        if check:
+            if Path(check).read_bytes() != text.encode():
+                click.echo(f"{check} is not the schema of this version: vecmig schema --out {check}", err=True)
+                return DIFFERS
+            click.echo(f"{check} is up to date")
+        elif out:
+            Path(out).write_text(text, encoding="utf-8")
+        else:
+            click.echo(text, nl=False)
+    except OSError as error:
+        raise SpecError(Problem(f"cannot {'read' if check else 'write'} {check or out}: {error.strerror}")) from error
     return 0
 
 

@@ -4,8 +4,9 @@ from contextlib import closing
 
 import click
 
+from vecmig.cli.ask import confirm
 from vecmig.cli.project import project_of, store_of
-from vecmig.cli.settings import Settings, global_options, width
+from vecmig.cli.settings import Settings, echo_json, global_options, width
 from vecmig.errors import Problem, SpecError
 from vecmig.migration import Project
 from vecmig.reporting.json import state_json, states_json
@@ -76,6 +77,9 @@ def show(settings: Settings) -> None:
 def unlock(settings: Settings) -> None:
     """Clear what a dead run left behind. A lock that a live process holds stays: it ends with that process."""
     removed = store_of(project_of(settings), "state unlock").unlock()
+    if settings.as_json:
+        echo_json(cleared=str(removed) if removed else None)
+        return
     click.echo(f"Cleared what {removed} left behind." if removed else "It was not locked.")
 
 
@@ -87,8 +91,10 @@ def forget(settings: Settings, auto_approve: bool) -> None:
     project = project_of(settings)
     store = store_of(project, "state forget")
     if not auto_approve:
-        click.confirm(
-            f"Forget the state of {project.name} in {project.environment} ({store.path})?", abort=True, err=True
-        )
+        question = f"Forget the state of {project.name} in {project.environment} ({store.path})?"
+        confirm(question, "state forget", "say --auto-approve")
     gone = store.forget(settings.lock_timeout)
+    if settings.as_json:
+        echo_json(forgotten=bool(gone))
+        return
     click.echo(f"Put aside; a copy is beside {store.path}." if gone else "There was no state.")
