@@ -109,3 +109,29 @@ def test_plan_with_data_is_made_anew_although_apply_would_go_on(failed: Shell) -
     ran = failed.run("plan", "--data")
     assert ran.out.startswith("Plan: 10 records to load")
     assert "goes on with its own" in ran.err
+
+
+def test_a_plan_that_does_not_go_on_is_given_up_where_there_is_nothing_to_do(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.run("apply", "--auto-approve")
+    edited = ("target: t}", "target: t, where: {n: 1}}")
+    shell.edit(*edited)
+
+    def fail(*arguments: object) -> None:
+        raise ConnectorError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vecmig.execution.local.LocalExecutor.run", fail)
+        assert "the store is away" in shell.run("apply", "--auto-approve").err
+    assert shell.run("status").out.startswith("Unfinished")
+    shell.edit(*reversed(edited))
+    ran = shell.run("apply", "--auto-approve")
+    assert ran.code == 0
+    assert ran.out.startswith("No changes.")
+    assert "is left unfinished" in ran.err
+    assert not shell.run("status").out.startswith("Unfinished"), "else cutover would ask for an apply for ever"
+    assert "gave up" in shell.run("state", "show").out
+    before = shell.files()
+    assert shell.run("apply").out.startswith("No changes.")
+    assert shell.files() == before

@@ -40,7 +40,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
 
     Takes a saved PLAN, or plans, shows and asks. What an earlier run left unfinished goes on.
     """
-    from vecmig.workflow.run import execute, prepare, quarantine_of
+    from vecmig.workflow.run import execute, give_up, prepare, quarantine_of
 
     saved = read_plan(plan_file) if plan_file else None
     project = project_of(settings, saved)
@@ -59,6 +59,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
         if not run.resumed and (saved is None or run.plan.empty):
             show_plan(run.plan, settings)
         if run.plan.empty:
+            give_up(run, store)
             if settings.as_json:
                 click.echo(outcome_json(outcome_of(run.plan, run.state, run.resumed)), nl=False)
             return

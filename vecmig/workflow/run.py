@@ -121,6 +121,13 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
         finished(found)
 
 
+def give_up(run: Run, store: StateStore) -> None:
+    """Forget an unfinished plan that does not go on, where there is nothing to do in its place."""
+    if run.state.plan is not None:
+        abandoned = replace(run.state, plan=None, done=0, checkpoints=())
+        store.save(abandoned.with_event(f"gave up {run.state.plan.id[:12]}: {'; '.join(run.against)}", now()))
+
+
 def verify(
     project: Project, store: StateStore, stop: Flag, only: Sequence[str] = ()
 ) -> Generator[Event | Report, None, None]:
