@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event as Flag
+from threading import Thread
 from types import FrameType
 
 import click
@@ -148,17 +149,27 @@ def watched(events: Iterator[object], settings: Settings) -> Iterator[object]:
 @contextmanager
 def stoppable() -> Iterator[Flag]:
     """Turn Ctrl-C and SIGTERM into a flag: the first ends after the batches at hand, the second at once."""
-    stop = Flag()
+    stop, ended = Flag(), Flag()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set():
             os._exit(STOPPED)  # what was acknowledged and saved is safe; a batch at hand is written again
         stop.set()
-        click.echo("\nFinishing the batches at hand; once more to stop at once.", err=True)
+
+    def tell() -> None:  # not the handler: it may have interrupted a write
+        while not ended.is_set():
+            if stop.wait(0.1):
+                # not click, whose streams pass by what keeps the bars below all other output
+                sys.stderr.write("\nFinishing the batches at hand; once more to stop at once.\n")
+                return
 
     before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    teller = Thread(target=tell, name="stop", daemon=True)
+    teller.start()
     try:
         yield stop
     finally:
+        ended.set()
+        teller.join()
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -81,11 +81,18 @@ def global_options(function: F) -> F:
     return wrapper  # type: ignore[return-value]  # click's decorators keep no signature
 
 
+class _Stderr(logging.Handler):
+    """Writes to stderr as it is at that time: while bars are shown, that is what keeps them below all other output."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
 def _log(settings: Settings) -> None:
     level = (
         logging.ERROR if settings.quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(settings.verbose, 2)]
     )
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[_Stderr()])
     logging.getLogger("vecmig").setLevel(level)
 
 
