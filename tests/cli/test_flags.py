@@ -257,3 +257,18 @@ def test_the_plan_for_a_pull_request_is_markdown(shell: Shell) -> None:
     assert shell.run("show", "kb.vplan", "--format", "markdown").out == ran.out
     assert shell.run("apply", "kb.vplan").code == 0
     assert shell.run("plan", "-e", "prod", "--format", "markdown").out.startswith("### No changes")
+
+
+@pytest.mark.parametrize("command", [["apply", "--auto-approve"], ["verify"]], ids=named)
+@pytest.mark.parametrize("path", ["nowhere/report.html", "."])
+def test_a_report_that_cannot_be_written_is_told_before_the_work(shell: Shell, command: list[str], path: str) -> None:
+    before = shell.files()
+    ran = shell.run(*command, "--html", path)
+    assert ran.code == 3
+    assert f"cannot write {path}" in ran.err
+    assert shell.files() == before
+
+
+def test_a_migration_that_is_named_twice_is_planned_once(shell: Shell) -> None:
+    planned = json.loads(shell.run("plan", "--only", "m", "--only", "m", "--json").out)
+    assert [each["name"] for each in planned["migrations"]] == ["m"]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from threading import Event as Flag
 from threading import Thread
 from types import FrameType
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from vecmig.cli.ask import confirm
 from vecmig.cli.project import project_of, read_plan, store_of
 from vecmig.cli.settings import Settings, global_options, width
-from vecmig.errors import Problem, SpecError, VerificationFailed
+from vecmig.errors import PluginError, Problem, SpecError, VerificationFailed
 from vecmig.model.plan import Plan
 from vecmig.model.report import Report
 from vecmig.reporting.html import report_html
@@ -43,6 +44,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
     """
     from vecmig.workflow.run import execute, give_up, prepare, quarantine_of
 
+    check_html(html)
     saved = read_plan(plan_file) if plan_file else None
     project = project_of(settings, saved)
     store = store_of(project, "apply")
@@ -90,6 +92,7 @@ def verify(settings: Settings, form: str, html: str | None) -> None:
     """Hold the target against the source: counts, every record, and search. Exits with 7 where it falls short."""
     from vecmig.workflow.run import verify as run_verify
 
+    check_html(html)
     project = project_of(settings)
     store = store_of(project, "verify")
     with store.lock(settings.lock_timeout), stoppable() as stop:
@@ -123,6 +126,17 @@ def show_outcome(outcome: Outcome, settings: Settings, html: str | None) -> None
 def show_reports(reports: Sequence[Report], settings: Settings) -> None:
     for report in reports:
         click.echo("\n" + report_text(report, bool(settings.verbose), settings.colour, width()), nl=False)
+
+
+def check_html(path: str | None) -> None:
+    """Raise SpecError or PluginError for a report that could not be written, before the hours that it takes to make it."""
+    if path is None:
+        return
+    if find_spec("matplotlib") is None:
+        raise PluginError("an HTML report needs the module 'matplotlib': pip install 'vecmig[report]'")
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        raise SpecError(Problem(f"cannot write {path}", hint="name a file in a directory that is there"))
 
 
 def conclude(reports: Sequence[Report], html: str | None) -> None:

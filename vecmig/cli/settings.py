@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any, TypeVar
@@ -85,7 +86,8 @@ class _Stderr(logging.Handler):
     """Writes to stderr as it is at that time: while bars are shown, that is what keeps them below all other output."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(self.format(record) + "\n")
+        with suppress(OSError, ValueError):  # nobody reads it any more: that ends no migration
+            sys.stderr.write(self.format(record) + "\n")
 
 
 def _log(settings: Settings) -> None:

@@ -49,7 +49,7 @@ def chosen(project: Project, only: Sequence[str]) -> list[Migration]:
             raise SpecError(
                 Problem(f"--only names no migration: {name!r}", hint=f"there are {', '.join(known) or 'none'}")
             )
-    return [known[name] for name in only] if only else list(project.migrations)
+    return [known[name] for name in dict.fromkeys(only)] if only else list(project.migrations)
 
 
 def working(migration: Migration, lineup: Lineup, generation: int) -> Migration:
