@@ -1,17 +1,25 @@
 """A migration is proven against its source as it is now."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace as with_changes
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from tests.execution.world import MemoryStore, World
+from vecmig.connectors.memory import MemoryConnector, MemoryOptions
+from vecmig.errors import TransientError
+from vecmig.migration import Endpoint
 from vecmig.model.batch import Key
+from vecmig.model.collection import Collection
 from vecmig.model.digest import digest_of
+from vecmig.model.plan import Partition
 from vecmig.model.report import Report
 from vecmig.model.settings import Sample, Thresholds, Verification
+from vecmig.protocols import Counts
 from vecmig.testing.contract import KEYS, records
 from vecmig.verification.migration import Proof, prove
 
@@ -123,6 +131,48 @@ def test_a_source_that_was_emptied_fails_and_is_told_that_prune_deletes_nothing(
     assert breach.measure == "extra"
     assert "the source is empty" in breach.hint
     assert "prune" in breach.hint
+
+
+class WeakConnector(MemoryConnector):
+    """A store whose every look fails the first time."""
+
+    failed: ClassVar[set[str]] = set()
+
+    def _once(self, look: str) -> None:
+        if (here := f"{self.options.collection} {look}") not in self.failed:
+            self.failed.add(here)
+            raise TransientError(f"{look}: the connection was lost")
+
+    def describe(self, collection: str) -> Collection | None:
+        self._once("describe")
+        return super().describe(collection)
+
+    def count(self, collection: str) -> Counts:
+        self._once("count")
+        return super().count(collection)
+
+    def partitions(self, collection: str, at_most: int) -> Sequence[Partition]:
+        self._once("partitions")
+        return super().partitions(collection, at_most)
+
+
+class Weak(MemoryOptions, frozen=True):
+    def open(self) -> MemoryConnector:
+        return WeakConnector(self, super().open().database)
+
+
+def test_a_store_that_is_away_for_a_moment_is_waited_for(applied: World) -> None:
+    def weak(endpoint: Endpoint) -> Endpoint:
+        options = endpoint.options
+        assert isinstance(options, MemoryOptions)
+        return with_changes(endpoint, options=Weak(options.collection, options.database, options.page_rows))
+
+    WeakConnector.failed.clear()
+    applied.change(source=weak(applied.migration.source), target=weak(applied.migration.target))
+    assert proven(applied).verdict == "passed"
+    assert WeakConnector.failed == {
+        f"{s} {look}" for s in ("docs", "kb") for look in ("describe", "count", "partitions")
+    }
 
 
 def test_what_is_kept_of_a_record_that_turned_bad_is_no_extra_but_noted(applied: World) -> None:

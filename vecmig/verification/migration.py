@@ -26,7 +26,7 @@ from vecmig.model.state import Cursor
 from vecmig.planning.declare import conversion_of, declare
 from vecmig.protocols import Event as Happening
 from vecmig.protocols import Looked, Stage
-from vecmig.retry import Throttle
+from vecmig.retry import Throttle, retrying
 from vecmig.verification.again import with_sample
 from vecmig.verification.asked import Embeds
 from vecmig.verification.models import embeds_of
@@ -78,8 +78,7 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
 
     throttle = Throttle(proof.read_records_per_s, stop)
     with sides_of(migration, proof.workers, reject, stop, throttle, proof.decisions, purse, proof.excluded) as sides:
-        with closing(migration.source.open_source()) as store:
-            said = sum(store.count(sides.source.collection).values())
+        said = retrying(stop)(_said, migration)
         refused = still_refused(sides, by_target)
         unexpected = _unexpected(migration, sides.source, proof.excluded - (by_target.keys() - refused), refused)
         count = Count()
@@ -130,6 +129,12 @@ def _embeds(migration: Migration, source: Collection, proof: Proof, stop: Event)
     return embeds_of(migration, source, {each.vector: each for each in proof.decisions}, proof.purse, stop)
 
 
+def _said(migration: Migration) -> int:
+    """Return how many records the source says it holds."""
+    with closing(migration.source.open_source()) as store:
+        return sum(store.count(migration.source.options.collection).values())
+
+
 def still_refused(sides: "Sides", by_target: Mapping[Key, Digest | None]) -> frozenset[Key]:
     """Return the keys of the records that the target refused and that are as they were then."""
     known = {key: digest for key, digest in by_target.items() if digest is not None}
@@ -176,12 +181,7 @@ def sides_of(
 
     texts are left out on both sides. `aside`: what the last apply put aside.
     """
-    name = migration.source.options.collection
-    with closing(migration.source.open_source()) as connection:
-        collection = connection.describe(name)
-        if collection is None:
-            raise CollectionNotFound(f"{migration.name}: the source {migration.source.label} is not there")
-        parts = partitions_of(migration, connection, workers)
+    collection, parts = retrying(stop)(_source_now, migration, workers)
     decided = {each.vector: each for each in decisions}
     declared = declare(migration, collection, None, decisions=decided)
     conversion = conversion_of(migration, collection, declared, decided)
@@ -190,4 +190,13 @@ def sides_of(
     with embedding as step:
         source = source_side(migration, parts, conversion, workers, reject, stop, reads, throttle, step)
         left_out = [] if step is not None else [rule.name for rule in rules]
-        yield Sides(source, target_side(migration, workers, stop, left_out), conversion, collection, declared, reads)
+        target = retrying(stop)(target_side, migration, workers, stop, left_out)
+        yield Sides(source, target, conversion, collection, declared, reads)
+
+
+def _source_now(migration: Migration, workers: int) -> tuple[Collection, tuple[Partition, ...]]:
+    with closing(migration.source.open_source()) as connection:
+        collection = connection.describe(migration.source.options.collection)
+        if collection is None:
+            raise CollectionNotFound(f"{migration.name}: the source {migration.source.label} is not there")
+        return collection, partitions_of(migration, connection, workers)

@@ -23,6 +23,7 @@ from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, LabelledCheck, RecordsCheck, Report
 from vecmig.model.settings import Sample, Thresholds
 from vecmig.protocols import Counts, Target
+from vecmig.retry import retrying
 from vecmig.verification.asked import Embeds, Setting
 from vecmig.verification.gate import labelled_breaches, record_breaches, search_breaches, verdict_of
 from vecmig.verification.golden import golden_checks
@@ -59,8 +60,9 @@ def verify(
     Stopped after `stop`, CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    target, waited_s = _settled(migration, target, stop)
-    setting, chosen, notes = _setting(migration, source, target, conversion, declared, excluded)
+    patiently = retrying(stop or Event())
+    target, waited_s = patiently(_settled, migration, target, stop)
+    setting, chosen, notes = patiently(_setting, migration, source, target, conversion, declared, excluded)
     if waited_s > TOLD_S:
         notes.append(f"{waited_s:.0f} s went by until {migration.target.label} showed what was written last")
     wanted = migration.verification
