@@ -69,7 +69,7 @@ def test_a_table_whose_key_ignores_case_is_a_source_and_its_ids_keep_their_case(
     site.sql("CREATE TABLE words (id citext PRIMARY KEY, e vector(2), n int)")
     ids = ["a", "B", "c", "D", "é", "Z z"]
     for n, each in enumerate(ids):
-        site.sql("INSERT INTO words VALUES (%s::text, '[1,2]', %s)", each, n)
+        site.sql("INSERT INTO words VALUES (%s::text, ARRAY[1, %s]::vector, %s)", each, n, n)
     site.edit("{type: snapshot, path: source}", '{type: pgvector, dsn: "{{ env.DATABASE_URL }}", table: words}')
     site.apply()
     assert sorted(site.sql("SELECT id, (metadata->>'n')::int FROM kb")) == sorted(zip(ids, range(6), strict=True))
@@ -83,7 +83,7 @@ def test_keys_of_a_collation_that_ignores_case_are_told_apart_where_they_are_rea
         pytest.skip("this server was built without ICU; VECMIG_TEST_POSTGRES_URL may name another one")
     site.sql("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
     site.sql("CREATE TABLE words (id text COLLATE ci PRIMARY KEY, e vector(2), n int)")
-    site.sql("INSERT INTO words VALUES ('a', '[1,2]', 1), ('B', '[1,2]', 2)")
+    site.sql("INSERT INTO words VALUES ('a', '[1,2]', 1), ('B', '[1,3]', 2)")
     site.edit("{type: snapshot, path: source}", '{type: pgvector, dsn: "{{ env.DATABASE_URL }}", table: words}')
     site.apply()
     assert sorted(site.sql("SELECT id FROM kb")) == [("B",), ("a",)]
