@@ -58,6 +58,8 @@ def _distances_of(metric: Metric, queries: Floats, vectors: Floats) -> Floats:
     distances: Floats
     if metric == "l1":
         distances = np.stack([np.abs(vectors - query).sum(axis=1) for query in queries])
+    elif metric == "hamming":
+        distances = np.stack([(vectors != query).sum(axis=1) for query in queries])
     elif metric == "l2":
         # in doubles, for the difference of large squares loses what matters; |a - b|² = |a|² + |b|² - 2ab
         a, b = queries.astype(np.float64), vectors.astype(np.float64)

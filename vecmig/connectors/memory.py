@@ -202,4 +202,6 @@ def _distances(metric: Metric, queries: NDArray[np.float32], vectors: NDArray[np
         distances = 1 + distances / np.linalg.norm(queries, axis=1)[:, None] / np.linalg.norm(vectors, axis=1)
     elif metric in ("l2", "l1"):
         distances = np.linalg.norm(queries[:, None] - vectors, ord=int(metric[1]), axis=2)
+    elif metric == "hamming":
+        distances = (queries[:, None] != vectors).sum(axis=2)
     return distances

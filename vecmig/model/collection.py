@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-Metric = Literal["cosine", "dot", "l2", "l1"]
+Metric = Literal["cosine", "dot", "l2", "l1", "hamming"]
 VectorKind = Literal["float32", "float16", "sparse"]
 FieldType = Literal[
     "text", "int", "float", "bool", "datetime", "text[]", "int[]", "float[]", "bool[]", "datetime[]"

@@ -129,7 +129,7 @@ class ConnectorContract(SourceContract):
     Pages hold two records. A store that cannot tell metrics, namespaces or the like apart sets the class attributes.
     """
 
-    metrics: tuple[Metric, ...] = ("cosine", "dot", "l2", "l1")
+    metrics: tuple[Metric, ...] = ("cosine", "dot", "l2", "l1", "hamming")
     vectors_are_required = False  # a record must have its dense vector
 
     @pytest.fixture
@@ -224,7 +224,7 @@ class ConnectorContract(SourceContract):
         assert len(set(seen)) == len(seen)
 
     @pytest.mark.parametrize(
-        ("metric", "nearest"), [("cosine", "ca"), ("dot", "ab"), ("l2", "bc"), ("l1", "cb")]
+        ("metric", "nearest"), [("cosine", "ca"), ("dot", "ab"), ("l2", "bc"), ("l1", "cb"), ("hamming", "cb")]
     )  # fmt: skip
     def test_search_finds_the_nearest(
         self, target: Target, collection: Collection, metric: Metric, nearest: str
@@ -232,7 +232,7 @@ class ConnectorContract(SourceContract):
         if metric not in self.metrics:
             pytest.skip(f"the store does not know {metric}")
         target.create(replace(collection, vectors=(VectorField("", 4, metric),)))
-        vectors: list[list[float]] = [[10, 1, 0, 0], [1, 0.5, 0.5, 0], [0.1, 0, 0, 0]]
+        vectors: list[list[float]] = [[10, 1, 1, 0], [1, 0.5, 0.5, 0], [0.1, 0, 0, 0]]
         self.store(target, collection, records(KEYS[:3], vectors=vectors), {"one": 3})
         for exact in (False, True):
             search = Search(np.array([[1, 0, 0, 0]], np.float32), k=2, namespace="one", exact=exact)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from vecmig.connectors.pgvector.limits import METRICS
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.collection import Collection
@@ -15,6 +16,8 @@ from vecmig.testing.contract import COLLECTION, COUNTS, ConnectorContract
 
 
 class TestVector(ConnectorContract):
+    metrics = METRICS
+
     @pytest.fixture
     def options(self, database: str) -> PgvectorOptions:
         return PgvectorOptions(Secret(database), "vecmig_contract", page_rows=2)

@@ -12,6 +12,7 @@ from weaviate.classes.data import DataObject
 from tests.connectors.weaviate.places import make, options, remove
 from tests.weaviate_server import WeaviateServer, connected
 from vecmig.connectors.weaviate.connector import WeaviateConnector
+from vecmig.connectors.weaviate.unread import findings
 from vecmig.errors import UnsupportedError
 
 NAME, AUTHORS = "BooksOfOthers", "AuthorsOfOthers"
@@ -20,7 +21,7 @@ COVER = base64.b64encode(bytes(range(256))).decode()
 
 @contextmanager
 def books_of_others(server: WeaviateServer) -> Iterator[None]:
-    """A collection with two references, a blob, a blob inside an object, and three vectors of which one can be read."""
+    """A collection with two references, a blob, a blob inside an object, and two vectors of which one can be read."""
     for name in (NAME, AUTHORS):
         remove(server, name)
     make(server, {"class": AUTHORS, "vectorizer": "none", "vectorIndexType": "hnsw"})
@@ -44,11 +45,6 @@ def books_of_others(server: WeaviateServer) -> Iterator[None]:
             ],
             "vectorConfig": {
                 "plain": {"vectorizer": {"none": {}}, "vectorIndexType": "hnsw"},
-                "bits": {
-                    "vectorizer": {"none": {}},
-                    "vectorIndexType": "hnsw",
-                    "vectorIndexConfig": {"distance": "hamming"},
-                },
                 "words": {
                     "vectorizer": {"none": {}},
                     "vectorIndexType": "hnsw",
@@ -74,11 +70,10 @@ def books(weaviate_server: WeaviateServer) -> Iterator[WeaviateServer]:
         yield weaviate_server
 
 
-WITHOUT = ("hasAuthor", "hasEditor", "bits", "words")
+WITHOUT = ("hasAuthor", "hasEditor", "words")
 FINDINGS = (
     f"hasAuthor is a reference to {AUTHORS}, so it is left out",
     f"hasEditor is a reference to {AUTHORS}, so it is left out",
-    "bits is a vector that is compared by hamming, which vecmig does not know, so it is left out",
     "words is a vector of several rows a record, so it is left out",
     "cover holds blobs, which are moved as text in base64",
     "back.image holds blobs, which are moved as text in base64",
@@ -95,9 +90,9 @@ def test_what_cannot_be_moved_is_refused_all_at_once_with_the_way_out(books: Wea
         connector.describe(NAME)
     connector.close()
     said = str(refused.value)
-    for each in FINDINGS[:4]:
+    for each in FINDINGS[:3]:
         assert each.removesuffix(", so it is left out") in said
-    assert "say `without: [hasAuthor, hasEditor, bits, words]` to leave it out" in said
+    assert "say `without: [hasAuthor, hasEditor, words]` to leave it out" in said
 
 
 def test_a_reference_that_the_spec_leaves_out_is_named_and_all_else_is_read(books: WeaviateServer) -> None:
@@ -124,3 +119,14 @@ def test_other_names_that_the_spec_leaves_out_are_told_too(books: WeaviateServer
     assert "`without` names titel, which is not there" in found.findings
     assert not any("cover holds blobs" in each for each in found.findings)
     connector.close()
+
+
+def test_a_distance_and_a_type_of_later_servers_are_refused_by_name() -> None:
+    schema = {
+        "properties": [{"name": "place", "dataType": ["polygon"]}],
+        "vectorConfig": {"bits": {"vectorIndexType": "hnsw", "vectorIndexConfig": {"distance": "jaccard"}}},
+    }
+    with pytest.raises(UnsupportedError) as refused:
+        findings(NAME, schema, ["bits"], ())
+    assert "place is of type polygon, which vecmig does not know" in str(refused.value)
+    assert "bits is a vector that is compared by jaccard, which vecmig does not know" in str(refused.value)

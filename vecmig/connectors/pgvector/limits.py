@@ -17,10 +17,11 @@ from vecmig.connectors.pgvector.names import (
     search_column,
     vector_column,
 )
-from vecmig.model.collection import Collection, Field, Index, VectorField, VectorKind
+from vecmig.model.collection import Collection, Field, Index, Metric, VectorField, VectorKind
 
 VectorType = Literal["vector", "halfvec", "sparsevec"]
 TYPES: dict[VectorKind, VectorType] = {"float32": "vector", "float16": "halfvec", "sparse": "sparsevec"}
+METRICS: tuple[Metric, ...] = ("cosine", "dot", "l2", "l1")
 KINDS: dict[str, VectorKind] = {"vector": "float32", "halfvec": "float16", "sparsevec": "sparse"}
 MAX_DIMENSIONS: dict[VectorKind, int] = {"float32": 16_000, "float16": 16_000, "sparse": 1_000_000_000}
 MAX_INDEXED: dict[VectorKind, int | None] = {"float32": 2_000, "float16": 4_000, "sparse": None}
@@ -96,6 +97,8 @@ def _of_vector(vector: VectorField) -> Iterator[str]:
     index = vector.index or Index()
     what = f"vector `{vector.name}`" if vector.name else "the vector"
     type_ = TYPES[vector.kind]
+    if vector.metric not in METRICS:
+        yield f"{what} has metric {vector.metric}; pgvector knows {', '.join(METRICS)}: say `metric` in the migration"
     if vector.dimensions > MAX_DIMENSIONS[vector.kind]:
         limit = MAX_DIMENSIONS[vector.kind]
         yield f"{what} has {vector.dimensions:,} dimensions, a {type_} at most {limit:,}: embed with fewer dimensions"

@@ -6,7 +6,7 @@ The limits are those of the server's source, 1.38 (usecases/schema, adapters/rep
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from vecmig.connectors.weaviate import settings
 from vecmig.connectors.weaviate.names import CLASS, DIGEST, class_name
@@ -14,8 +14,9 @@ from vecmig.model.collection import Collection, Field, Index, Metric, VectorFiel
 
 if TYPE_CHECKING:
     from vecmig.connectors.weaviate.options import WeaviateOptions
+    from vecmig.connectors.weaviate.parameters import Quantizer
 
-METRICS: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "l2": "l2-squared", "l1": "manhattan"}
+METRICS: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "l2": "l2-squared", "l1": "manhattan", "hamming": "hamming"}
 MAX_DIMENSIONS = 65_535  # the length is stored in 16 bits
 MAX_CLASS = 255  # characters
 M, EF_CONSTRUCTION = 32, 128  # the server's defaults
@@ -49,6 +50,7 @@ def refusals(options: "WeaviateOptions", declared: Collection, actual: Collectio
     return [
         *_of_name(declared),
         *_of_tenants(options, declared),
+        *_of_settings(options, declared),
         *(reason for vector in declared.vectors for reason in _of_vector(vector)),
         *(reason for field in declared.fields for reason in _of_field(field)),
         *(_of_changes(declared, actual) if actual is not None else ()),
@@ -70,6 +72,30 @@ def _of_tenants(options: "WeaviateOptions", declared: Collection) -> Iterator[st
             "records have namespaces, which a collection without tenants has no place for: leave `tenants` out, or take"
             " one namespace only"
         )
+
+
+def _of_settings(options: "WeaviateOptions", declared: Collection) -> Iterator[str]:
+    """Yield what the server would refuse, or leave aside without a word."""
+    types = [(vector.index or Index()).type for vector in declared.vectors]
+    for key, given in (("hnsw", options.hnsw), ("dynamic_threshold", options.dynamic_threshold)):
+        if given is not None and "hnsw" not in types:
+            yield f"`{key}` is said, and no vector has an hnsw index: leave it out, or say `index: {{type: hnsw}}`"
+    if options.shards is not None and declared.namespaced:
+        yield "`shards` is said, and each tenant is a shard of its own: leave it out, or say `tenants: false`"
+    if options.quantizer is not None:
+        for type_ in dict.fromkeys(each for each in types if each in settings.QUANTIZERS):
+            yield from _of_quantizer(options.quantizer, type_)
+
+
+def _of_quantizer(quantizer: "Quantizer", index: str) -> Iterator[str]:
+    known = settings.QUANTIZERS[index].get(quantizer.type)
+    if known is None:
+        others = ", ".join(name for name in settings.QUANTIZERS[index] if name != "none")
+        yield f"a {index} index takes no {quantizer.type}: choose another `quantizer` ({others}), or another index"
+        return
+    for key, value in asdict(quantizer).items():
+        if key != "type" and value is not None and key not in known:
+            yield f"`{key}` is no parameter of {quantizer.type} in {'an' if index == 'hnsw' else 'a'} {index} index: leave it out"
 
 
 def _of_vector(vector: VectorField) -> Iterator[str]:

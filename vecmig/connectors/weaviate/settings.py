@@ -36,7 +36,17 @@ _QUANTIZER = {
     "centroids": "centroids",
     "cache": "cache",
 }
-_QUANTIZERS = ("pq", "bq", "sq", "rq")
+QUANTIZERS: Mapping[str, Mapping[str, tuple[str, ...]]] = {  # which an index takes, and with what
+    "hnsw": {
+        "pq": ("training_limit", "segments", "centroids"),
+        "bq": (),
+        "sq": ("training_limit", "rescore_limit"),
+        "rq": ("bits", "rescore_limit"),
+        "none": (),
+    },
+    "flat": {"bq": ("rescore_limit", "cache"), "rq": ("bits", "rescore_limit", "cache"), "none": ()},
+}
+_TRAINED = ("quantizer_bits", "quantizer_segments", "quantizer_centroids", "quantizer_training_limit")  # codes stay
 _COLLECTION = {
     "bm25_b": ("invertedIndexConfig", "bm25", "b"),
     "bm25_k1": ("invertedIndexConfig", "bm25", "k1"),
@@ -137,7 +147,7 @@ def unchangeable(declared: Collection, actual: Collection) -> Iterator[str]:
             hnsw = _index_type(actual, key.removesuffix("quantizer").strip()) == "hnsw"
             if before != "none" or not hnsw:
                 yield f"{key} {before} -> {value}"
-        elif name == "quantizer_bits" and now.get(key.removesuffix("_bits"), "none") != "none":
+        elif name in _TRAINED and now.get(f"{key.removesuffix(name)}quantizer", "none") != "none":
             yield f"{key} {before} -> {value}"
 
 
@@ -154,7 +164,7 @@ def _of_vector(type_: str, config: Schema) -> Iterator[tuple[str, object]]:
     if type_ != "flat":
         for key, theirs in _HNSW.items():
             yield key, config.get(theirs)
-    used = next((name for name in _QUANTIZERS if (config.get(name) or {}).get("enabled")), None)
+    used = next((name for name in QUANTIZERS["hnsw"] if (config.get(name) or {}).get("enabled")), None)
     yield "quantizer", used or "none"
     for key, theirs in _QUANTIZER.items():
         if used is not None:
