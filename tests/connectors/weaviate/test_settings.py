@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from msgspec.structs import asdict, replace
-from weaviate.exceptions import UnexpectedStatusCodeError
 
-from tests.connectors.weaviate.places import batch, opened, options, remove
+from tests.connectors.weaviate.places import batch, opened
 from tests.doubles.weaviate import running
-from tests.weaviate_server import WeaviateServer, connected, started_weaviate
+from tests.weaviate_server import WeaviateServer, started_weaviate
 from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.connectors.weaviate.parameters import Hnsw, Inverted, Quantizer
@@ -472,5 +470,3 @@ def test_each_of_several_vectors_has_an_index_of_its_own(weaviate_server: Weavia
         actual = actual_of(connector)
         assert index_changes(connector.options.complete(declared, actual), actual) == []
         assert {each.name: asdict(each)["index"].type for each in actual.vectors} == {"title": "hnsw", "body": "flat"}
-
-

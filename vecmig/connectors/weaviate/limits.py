@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from vecmig.connectors.weaviate.options import WeaviateOptions
     from vecmig.connectors.weaviate.parameters import Quantizer
 
-METRICS: dict[Metric, str] = {"cosine": "cosine", "dot": "dot", "l2": "l2-squared", "l1": "manhattan", "hamming": "hamming"}
+METRICS: dict[Metric, str] = {
+    "cosine": "cosine",
+    "dot": "dot",
+    "l2": "l2-squared",
+    "l1": "manhattan",
+    "hamming": "hamming",
+}
 MAX_DIMENSIONS = 65_535  # the length is stored in 16 bits
 MAX_CLASS = 255  # characters
 M, EF_CONSTRUCTION = 32, 128  # the server's defaults

@@ -3,28 +3,19 @@
 All others, and nulls, which Weaviate drops, stand together in one property as JSON.
 """
 
-import base64
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 
 from vecmig.connectors.weaviate.layout import Layout, Property
-from vecmig.connectors.weaviate.limits import EXACT
 from vecmig.connectors.weaviate.names import JSON
 from vecmig.connectors.weaviate.proto import base_pb2
+from vecmig.connectors.weaviate.values import DATE, SCALARS, Unfit
 from vecmig.model.metadata import dumps, loads
 
-_DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
 _TEXTS = ("text[]", "date[]", "uuid[]")
-
-
-class _Unfit(Exception):
-    """A value would not come back equal from its property."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +77,14 @@ def _put(properties: Any, where: Property, value: object) -> bool:
     """Put a value into a property, unless it would not come back equal."""
     try:
         _encode(properties, where, value)
-    except _Unfit:
+    except Unfit:
         return False
     return True
 
 
 def _encode(properties: Any, where: Property, value: object) -> None:
     type_, name = where.type, where.name
-    scalar = _SCALARS.get(type_)
+    scalar = SCALARS.get(type_)
     if scalar is not None:
         kind, fitted = scalar(value)
         setattr(properties.non_ref_properties.fields[name], kind, fitted)
@@ -101,16 +92,16 @@ def _encode(properties: Any, where: Property, value: object) -> None:
         made = _object(where, value)
         properties.object_properties.append(base_pb2.ObjectProperties(prop_name=name, value=made))
     elif not isinstance(value, list):
-        raise _Unfit
+        raise Unfit
     elif type_ == "object[]":
         every = [_object(where, each) for each in value]
         properties.object_array_properties.append(base_pb2.ObjectArrayProperties(prop_name=name, values=every))
     elif not value:
         properties.empty_list_props.append(name)
     elif type_.endswith("[]"):
-        _encode_list(properties, name, type_, [_SCALARS[type_[:-2]](each)[1] for each in value])
+        _encode_list(properties, name, type_, [SCALARS[type_[:-2]](each)[1] for each in value])
     else:
-        raise _Unfit
+        raise Unfit
 
 
 def _encode_list(properties: Any, name: str, type_: str, values: list[Any]) -> None:
@@ -128,89 +119,14 @@ def _encode_list(properties: Any, name: str, type_: str, values: list[Any]) -> N
 
 def _object(where: Property, value: object) -> Any:
     if not isinstance(value, dict):
-        raise _Unfit
+        raise Unfit
     nested = {each.name: each for each in where.nested}
     made = base_pb2.ObjectPropertiesValue()
     for key, each in value.items():
         if key not in nested or each is None:
-            raise _Unfit
+            raise Unfit
         _encode(made, nested[key], each)
     return made
-
-
-def _text(value: object) -> tuple[str, object]:
-    if not isinstance(value, str):
-        raise _Unfit
-    return "string_value", value
-
-
-def _int(value: object) -> tuple[str, object]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > EXACT or value != int(value):
-        raise _Unfit
-    return "number_value", float(value)
-
-
-def _number(value: object) -> tuple[str, object]:
-    if isinstance(value, bool) or not (isinstance(value, float) or (isinstance(value, int) and abs(value) <= EXACT)):
-        raise _Unfit  # a Decimal is what no double holds
-    return "number_value", float(value)
-
-
-def _boolean(value: object) -> tuple[str, object]:
-    if not isinstance(value, bool):
-        raise _Unfit
-    return "bool_value", value
-
-
-def _date(value: object) -> tuple[str, object]:
-    """Take a time as the server would write it, but for zeros at its end, which `_as_iso` puts back."""
-    found = _DATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None or found[3] in ("+00:00", "-00:00"):
-        raise _Unfit
-    fraction, zone = found[2] or "", found[3]
-    if fraction and (not fraction.strip("0") or len(fraction) < 6 or (len(fraction) > 6 and fraction.endswith("0"))):
-        raise _Unfit
-    try:
-        datetime.fromisoformat(found[1] + zone)
-    except ValueError:
-        raise _Unfit from None
-    return "string_value", value
-
-
-def _uuid(value: object) -> tuple[str, object]:
-    try:
-        if isinstance(value, str) and str(UUID(value)) == value:
-            return "string_value", value
-    except ValueError:
-        pass
-    raise _Unfit
-
-
-def _blob(value: object) -> tuple[str, object]:
-    try:
-        if isinstance(value, str) and value and base64.b64encode(base64.b64decode(value)).decode() == value:
-            return "string_value", value
-    except ValueError:
-        pass
-    raise _Unfit
-
-
-def _never(value: object) -> tuple[str, object]:
-    raise _Unfit
-
-
-_SCALARS: Mapping[str, Callable[[object], tuple[str, object]]] = {
-    "text": _text,
-    "int": _int,
-    "number": _number,
-    "boolean": _boolean,
-    "date": _date,
-    "uuid": _uuid,
-    "blob": _blob,
-    "blobHash": _never,
-    "geoCoordinates": _never,
-    "phoneNumber": _never,
-}
 
 
 def _decoder(each: Property) -> Callable[[Any], object]:
@@ -260,7 +176,7 @@ def _decoded(nested: Mapping[str, Callable[[Any], object]], value: Any) -> Itera
 
 def _as_iso(text: str) -> str:
     """Return a time with its microseconds written out, as `datetime` has them: the server leaves zeros out."""
-    found = _DATE.fullmatch(text)
+    found = DATE.fullmatch(text)
     if found is None or not found[2] or len(found[2]) >= 6:
         return text
     return f"{found[1]}.{found[2]:0<6}{found[3]}"

@@ -138,7 +138,9 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return limits.refusals(self, self.complete(declared, actual), actual)
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
-        return ()
+        from vecmig.connectors.weaviate.rewrites import rewrites
+
+        return tuple(rewrites(declared, sample))
 
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
