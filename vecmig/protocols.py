@@ -80,7 +80,9 @@ class Hits:
     """The k records nearest to one query, or fewer; nearest first."""
 
     keys: Sequence[Key]
-    distances: NDArray[np.float32]  # ascending: 1 - cosine, minus the dot product, the l2 or l1 norm, or how many components differ
+    distances: NDArray[
+        np.float32
+    ]  # ascending: 1 - cosine, minus the dot product, the l2 or l1 norm, or how many components differ
 
 
 @dataclass(frozen=True, slots=True)

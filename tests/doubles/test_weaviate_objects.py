@@ -344,3 +344,11 @@ def test_parts_of_a_nested_object_are_returned_by_name(rich: Any) -> None:
     stored(rich, {"object": {"Key": "x", "n": 1}})
     wanted = QueryNested(name="object", properties=["n"])
     assert rich.query.fetch_object_by_id(numbered(1), return_properties=[wanted]).properties == {"object": {"n": 1}}
+
+
+def test_a_nested_name_with_a_capital_is_given_with_the_whole_object_alone(rich: Any) -> None:
+    stored(rich, {"object": {"Key": "x", "n": 1}})
+    wanted = QueryNested(name="object", properties=["Key", "n"])
+    assert rich.query.fetch_object_by_id(numbered(1), return_properties=[wanted]).properties == {"object": {"n": 1}}
+    whole = rich.query.fetch_object_by_id(numbered(1), return_properties=["object"])
+    assert whole.properties == {"object": {"Key": "x", "n": 1}}

@@ -74,6 +74,19 @@ def test_what_is_left_out_is_filled_in(http: httpx.Client, name: str) -> None:
     assert "vectorIndexType" not in found
 
 
+def test_one_parameter_of_bm25_given_alone_makes_the_other_zero(http: httpx.Client, name: str) -> None:
+    http.post("/schema", json={"class": name, "invertedIndexConfig": {"bm25": {"b": 0.5}}})
+    assert http.get(f"/schema/{name}").json()["invertedIndexConfig"]["bm25"] == {"b": 0.5, "k1": 0}
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_replicas_are_mended_in_the_background_where_there_are_several_whatever_is_asked_for(
+    http: httpx.Client, name: str, given: bool
+) -> None:
+    http.post("/schema", json={"class": name, "replicationConfig": {"asyncEnabled": given}})
+    assert http.get(f"/schema/{name}").json()["replicationConfig"]["asyncEnabled"] is False
+
+
 @pytest.mark.parametrize("kind", ["hnsw", "flat", "hfresh"])
 def test_each_index_has_its_own_defaults(http: httpx.Client, name: str, kind: str) -> None:
     vector = {"vectorizer": {"none": {}}, "vectorIndexType": kind}

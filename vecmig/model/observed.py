@@ -53,6 +53,7 @@ class Observed:
     place: str = ""  # which database that is
     keeps_cursors: bool = True  # see Capabilities
     rounds_integers: bool = False  # likewise
+    switches: bool = True  # likewise; of the target
     decisions: Mapping[str, Decision] = field(default_factory=dict)  # by vector of the target, with evidence
     texts: Mapping[str, Texts] = field(default_factory=dict)  # of those that are to be embedded
 

@@ -1,6 +1,7 @@
 """Fields that the spec does not name, as a sample shows them: for a store that must declare all metadata."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -16,17 +17,32 @@ _NUMBERS = {"int", "float"}  # seen together they are floats: 1 and 1.0 are one 
 
 
 def with_fields(
-    options: ConnectorOptions, declared: Collection, sample: RecordBatch | None, actual: Collection | None
+    options: ConnectorOptions,
+    declared: Collection,
+    sample: RecordBatch | None,
+    actual: Collection | None,
+    known: Sequence[Field] = (),
 ) -> Collection:
     """Return the collection with a type for all metadata, where the store asks for that.
 
-    A target that is there keeps the fields that it has. `sample`: of what the target is to hold.
+    A target that is there keeps the fields that it has. `sample`: of what the target is to hold. `known`: the fields that
+    the source types and the spec leaves as they are.
     """
     if not getattr(options, "declares_metadata", False):
         return declared
     given = {field.name for field in declared.fields}
-    found = actual.fields if actual is not None else inferred(sample)
+    found = actual.fields if actual is not None else _with_times(inferred(sample), known)
     return replace(declared, fields=(*declared.fields, *(field for field in found if field.name not in given)))
+
+
+def _with_times(found: Sequence[Field], known: Sequence[Field]) -> tuple[Field, ...]:
+    """Return the fields with those as times that the source knows to be: in a record, a time is text."""
+    types = {field.name: field.type for field in known}
+    times = {("text", "datetime"), ("text[]", "datetime[]")}
+    return tuple(
+        replace(field, type=type_) if (field.type, type_ := types.get(field.name)) in times else field
+        for field in found
+    )
 
 
 def inferred(sample: RecordBatch | None) -> tuple[Field, ...]:

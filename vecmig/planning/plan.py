@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from vecmig.conversion.convert import Converted, convert
 from vecmig.errors import CollectionConflict, RebuildNeeded, UnsupportedError
 from vecmig.migration import DeclaredTarget, Migration
-from vecmig.model.collection import Collection, VectorField
+from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.model.metadata import loads
 from vecmig.model.observed import Observed
 from vecmig.model.plan import (
@@ -53,7 +53,13 @@ def plan_migration(
     declared = declare(migration, source.collection, mark, namespaced, target.collection, decided)
     conversion = conversion_of(migration, source.collection, declared, decided)
     sampled = convert(source.sample, conversion) if source.sample is not None else None
-    declared = with_fields(migration.target.options, declared, sampled.batch if sampled else None, target.collection)
+    declared = with_fields(
+        migration.target.options,
+        declared,
+        sampled.batch if sampled else None,
+        target.collection,
+        _as_they_are(source.collection, conversion),
+    )
     if target.collection is not None:
         declared = replace(declared, mark=owned(migration, target.collection, mark))
         if target.collection.unwritable:
@@ -100,6 +106,7 @@ def plan_migration(
             *embedding_details(decided.values()),
             *details(declared, conversion),
             *_not_applied(migration, declared),
+            *_fixed_name(migration, target),
         ),
         decisions=tuple(decided.values()),
         fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
@@ -124,6 +131,12 @@ def plan_migration(
             limits=limits,
         ),
     )
+
+
+def _as_they_are(source: Collection, conversion: Conversion) -> list[Field]:
+    """Return the fields of the source that come to the target under their names, as they are."""
+    ruled = {name for rule in conversion.fields for name in (rule.source, rule.name)}
+    return [field for field in source.fields if field.name not in ruled]
 
 
 def schema_digest(collection: Collection | None) -> str:
@@ -337,6 +350,20 @@ def _not_applied(migration: Migration, declared: Collection) -> tuple[tuple[str,
             f"left to {migration.target.type}: {', '.join(names)} {'does' if len(names) == 1 else 'do'} not apply",
         ),
     )
+
+
+def _fixed_name(migration: Migration, target: Observed) -> tuple[tuple[str, str], ...]:
+    """Return what it costs that the target's name cannot be given to another collection, where that is so."""
+    if target.collection is not None and migration.target.adopt:
+        cost = "adopted, so it keeps its name: a change that needs a rebuild is refused, and another target the way out"
+    elif not target.switches:
+        cost = (
+            f"its own for good, as {migration.target.type} can give it to no other collection here: a rebuild beside it has"
+            " another, which the application must be told at the `cutover`"
+        )
+    else:
+        return ()
+    return (("name", cost),)
 
 
 def _vector_text(vector: VectorField) -> str:

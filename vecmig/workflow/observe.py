@@ -67,8 +67,14 @@ def _target_now(endpoint: Endpoint) -> Observed:
         collection = target.describe(name)
         place = endpoint.options.place
         if collection is None:
-            return Observed(None, {}, place=place)
-        return Observed(collection, target.count(name), target.fingerprint(name), place=place)
+            return Observed(None, {}, place=place, switches=target.capabilities.switches)
+        return Observed(
+            collection,
+            target.count(name),
+            target.fingerprint(name),
+            place=place,
+            switches=target.capabilities.switches,
+        )
 
 
 def ends_now(project: Project, plan: Plan, state: State | None) -> dict[str, Ends]:

@@ -121,6 +121,20 @@ def test_other_names_that_the_spec_leaves_out_are_told_too(books: WeaviateServer
     connector.close()
 
 
+def test_an_object_that_can_be_given_neither_whole_nor_in_parts_is_refused_by_name() -> None:
+    nested = [{"name": "Text", "dataType": ["text"]}, {"name": "image", "dataType": ["blob"]}]
+    schema = {
+        "properties": [
+            {"name": "cover", "dataType": ["object"], "nestedProperties": nested},
+            {"name": "plain", "dataType": ["object"], "nestedProperties": nested[:1]},
+        ]
+    }
+    with pytest.raises(UnsupportedError) as refused:
+        findings(NAME, schema, [], ())
+    assert "cover holds a blob, beside which Weaviate does not give cover.Text, for the capital" in str(refused.value)
+    assert "plain" not in str(refused.value)
+
+
 def test_a_distance_and_a_type_of_later_servers_are_refused_by_name() -> None:
     schema = {
         "properties": [{"name": "place", "dataType": ["polygon"]}],

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
+from tests.doubles.weaviate.names import property_name as written
 from tests.doubles.weaviate.partitions import Object
 from tests.doubles.weaviate.properties import Declared, Json
 from tests.doubles.weaviate.protos import base_pb2, properties_pb2
@@ -30,11 +31,11 @@ def fill_properties(item: Object, declared: Declared, asked: Any, answer: Any, *
 
 
 def properties(values: Json, declared: Declared, names: Iterable[str]) -> Any:
-    """A message of these properties; those that the object has not are null."""
+    """A message of these properties; those that the object has not are null, and objects come without their blobs."""
     message = properties_pb2.Properties()
     for name in names:
         if name in values:
-            fill(values[name], declared[name], message.fields[name])
+            fill(_without_blobs(values[name], declared[name]), declared[name], message.fields[name])
         else:
             message.fields[name].null_value = 0
     return message
@@ -111,16 +112,35 @@ def _object(values: Json, declared: Json, message: Any) -> None:
             fill(value, nested[name], message.fields[name])
 
 
-def _chosen(value: Any, declared: Json, wanted: Any, message: Any) -> None:
-    nested = dict.fromkeys(wanted.primitive_properties, True) | {
-        item.prop_name: True for item in wanted.object_properties
+def _without_blobs(value: Any, declared: Json) -> Any:
+    """An object, or a list of them, without what is not returned by default; any other value as it is."""
+    nested = {item["name"]: item for item in declared.get("nestedProperties") or []}
+    if not nested:
+        return value
+    if isinstance(value, list):
+        return [_without_blobs(item, declared) for item in value]
+    return {
+        name: _without_blobs(part, nested[name])
+        for name, part in value.items()
+        if nested[name]["dataType"][0] not in NOT_BY_DEFAULT
     }
 
-    def trimmed(item: Json) -> Json:
-        return {name: part for name, part in item.items() if name in nested}
 
-    shown = [trimmed(item) for item in value] if isinstance(value, list) else trimmed(value)
-    fill(shown, declared, message.fields[wanted.prop_name])
+def _chosen(value: Any, declared: Json, wanted: Any, message: Any) -> None:
+    """The parts that are asked for by name, of which the server makes the first letter a small one: others are left out."""
+
+    def trimmed(value: Any, wanted: Any) -> Any:
+        if isinstance(value, list):
+            return [trimmed(item, wanted) for item in value]
+        names = {written(name): None for name in wanted.primitive_properties}
+        names |= {written(item.prop_name): item for item in wanted.object_properties}
+        return {
+            name: trimmed(part, names[name]) if names[name] is not None else part
+            for name, part in value.items()
+            if name in names
+        }
+
+    fill(trimmed(value, wanted), declared, message.fields[wanted.prop_name])
 
 
 def text_of(id: bytes) -> str:

@@ -69,7 +69,7 @@ def filled(body: Json, *, is_async: bool) -> Json:
             raise Refused(f"can't enable {name} on a non-multi-tenant class")
     schema: Json = {
         "class": body["class"],
-        "invertedIndexConfig": indexes.merged(INVERTED, body.get("invertedIndexConfig") or {}),
+        "invertedIndexConfig": _inverted(body.get("invertedIndexConfig") or {}),
         "multiTenancyConfig": tenancy,
         "properties": _properties(body["class"], body.get("properties") or []) or None,
         "replicationConfig": indexes.merged(REPLICATION, body.get("replicationConfig") or {}),
@@ -77,7 +77,9 @@ def filled(body: Json, *, is_async: bool) -> Json:
             NO_SHARDING if tenancy["enabled"] else SHARDING, body.get("shardingConfig") or {}
         ),
     }
-    schema["replicationConfig"]["factor"] = schema["replicationConfig"]["factor"] or 1
+    replication = schema["replicationConfig"]
+    replication["factor"] = replication["factor"] or 1
+    replication["asyncEnabled"] = replication["factor"] > 1  # whatever is asked for
     _check_inverted(schema["invertedIndexConfig"])
     for name in ("description", "moduleConfig", "objectTtlConfig"):
         if body.get(name):
@@ -216,6 +218,12 @@ def check_new_vectors(body: Json) -> None:
     is_legacy = any(body.get(key) for key in ("vectorizer", "vectorIndexType", "vectorIndexConfig"))
     if is_legacy and body.get("vectorConfig"):
         raise Refused("creating a class with both a class level vector index and named vectors is forbidden")
+
+
+def _inverted(given: Json) -> Json:
+    """Filled in; but of the two parameters of BM25 one that is given alone makes the other 0."""
+    bm25 = given.get("bm25")
+    return indexes.merged(INVERTED, given | ({"bm25": {"b": 0, "k1": 0} | bm25} if bm25 else {}))
 
 
 def _check_inverted(config: Json) -> None:

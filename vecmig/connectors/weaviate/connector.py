@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vecmig.connectors.weaviate import collection as schemas
 from vecmig.connectors.weaviate import mend as mending
-from vecmig.connectors.weaviate import names, read, search, tenants, write
+from vecmig.connectors.weaviate import names, read, search, settings, tenants, write
 from vecmig.connectors.weaviate import settle as queues
 from vecmig.connectors.weaviate import switch as switching
 from vecmig.connectors.weaviate.calls import Calls
@@ -18,7 +18,7 @@ from vecmig.connectors.weaviate.proto import aggregate_pb2
 from vecmig.connectors.weaviate.read import Reading
 from vecmig.connectors.weaviate.send import Writing
 from vecmig.connectors.weaviate.session import Session, connected
-from vecmig.errors import CollectionConflict, CollectionNotFound
+from vecmig.errors import CollectionConflict, CollectionNotFound, ConnectorError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Fingerprint, Partition
@@ -86,6 +86,7 @@ class WeaviateConnector:
         if found is None:
             schemas.create(Calls(self.session, collection.name), collection, self.session.has_aliases)
             found = self._open(collection.name)
+            self._check_settings(collection)
         if not collection.agrees_with(found.layout.collection):
             raise CollectionConflict(
                 f"weaviate collection {collection.name!r} exists and differs: it is {found.layout.collection}"
@@ -109,6 +110,7 @@ class WeaviateConnector:
         if any(actual.get(key) != value for key, value in declared.settings):
             schemas.change(opened.calls, opened.layout, declared)
             self._forget(collection.name)
+            self._check_settings(declared)
         yield from ()
 
     def mend(self, collection: str) -> Iterator[IndexProgress]:
@@ -137,6 +139,11 @@ class WeaviateConnector:
         for name in list(self._opened):
             self._forget(name)
         self.session.close()
+
+    def _check_settings(self, declared: Collection) -> None:
+        """Raise ConnectorError for what the server left as it was."""
+        if reasons := list(settings.unheeded(declared, self._open(declared.name).layout.collection)):
+            raise ConnectorError(f"weaviate collection {declared.name!r}: {'; '.join(reasons)}")
 
     def _find(self, collection: str) -> Writing | None:
         if collection not in self._opened:

@@ -37,6 +37,10 @@ class Property:
     tokenization: str = ""
     nested: tuple["Property", ...] = ()
 
+    @property
+    def has_nested_blob(self) -> bool:
+        return any(each.type in unread.BLOBS or each.has_nested_blob for each in self.nested)
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

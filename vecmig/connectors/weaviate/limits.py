@@ -51,12 +51,17 @@ def complete(options: "WeaviateOptions", declared: Collection, actual: Collectio
     return replace(whole, settings=settings.from_options(options, whole, actual))
 
 
-def refusals(options: "WeaviateOptions", declared: Collection, actual: Collection | None) -> Sequence[str]:
-    """Return why Weaviate cannot hold `declared`, or `actual` cannot become it, each with the ways out."""
+def refusals(
+    options: "WeaviateOptions", declared: Collection, actual: Collection | None, namespaced: bool | None
+) -> Sequence[str]:
+    """Return why Weaviate cannot hold `declared`, or `actual` cannot become it, each with the ways out.
+
+    `namespaced`: whether records have namespaces; None: not known yet, and `declared` is complete.
+    """
     return [
         *_of_name(declared),
         *_of_tenants(options, declared),
-        *_of_settings(options, declared),
+        *_of_settings(options, declared, bool(namespaced)),
         *(reason for vector in declared.vectors for reason in _of_vector(vector)),
         *(reason for field in declared.fields for reason in _of_field(field)),
         *(_of_changes(declared, actual) if actual is not None else ()),
@@ -80,13 +85,13 @@ def _of_tenants(options: "WeaviateOptions", declared: Collection) -> Iterator[st
         )
 
 
-def _of_settings(options: "WeaviateOptions", declared: Collection) -> Iterator[str]:
+def _of_settings(options: "WeaviateOptions", declared: Collection, namespaced: bool) -> Iterator[str]:
     """Yield what the server would refuse, or leave aside without a word."""
     types = [(vector.index or Index()).type for vector in declared.vectors]
     for key, given in (("hnsw", options.hnsw), ("dynamic_threshold", options.dynamic_threshold)):
         if given is not None and "hnsw" not in types:
             yield f"`{key}` is said, and no vector has an hnsw index: leave it out, or say `index: {{type: hnsw}}`"
-    if options.shards is not None and declared.namespaced:
+    if options.shards is not None and (namespaced or options.tenants):
         yield "`shards` is said, and each tenant is a shard of its own: leave it out, or say `tenants: false`"
     if options.quantizer is not None:
         for type_ in dict.fromkeys(each for each in types if each in settings.QUANTIZERS):
@@ -128,7 +133,7 @@ def _of_field(field: Field) -> Iterator[str]:
     elif field.search and field.filter:
         yield (
             f"field `{field.name}`: Weaviate cuts a text into words to search it, and keeps it whole to filter by it: leave"
-            " `search` or `filter` out, or take the field twice (`from`)"
+            " `search` or `filter` out"
         )
 
 

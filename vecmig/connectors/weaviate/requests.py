@@ -75,9 +75,13 @@ def own_id(uuid: str, fields: Any) -> str:
 
 
 def _properties(layout: Layout) -> Any:
-    names = [each.name for each in layout.properties if not each.type.startswith("object")]
+    """Return what asks for all properties: an object as a whole, or part by part where it holds blobs.
+
+    As a whole it comes without blobs, part by part without what begins with a capital letter (see `unread`).
+    """
+    names = [each.name for each in layout.properties if not each.has_nested_blob]
     names += [name for name, there in ((ID, layout.has_id), (JSON, layout.has_json)) if there]
-    objects = [_nested(each) for each in layout.properties if each.type.startswith("object")]
+    objects = [_nested(each) for each in layout.properties if each.has_nested_blob]
     return search_get_pb2.PropertiesRequest(non_ref_properties=names, object_properties=objects)
 
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
 
 from vecmig.connectors.weaviate import ids, names
 from vecmig.connectors.weaviate.layout import TYPES
@@ -77,7 +76,7 @@ def _of_values(fields: Mapping[str, Field], is_ours: bool, sample: RecordBatch) 
         )
 
 
-def _why(field: Field | None, value: Any, is_ours: bool) -> str | None:
+def _why(field: Field | None, value: object, is_ours: bool) -> str | None:
     """Return why a value is in no property of its own, or None."""
     if value is None:
         return "null, which Weaviate drops,"
@@ -86,12 +85,15 @@ def _why(field: Field | None, value: Any, is_ours: bool) -> str | None:
         return "an object, a mixed list, or what is of several types in several records" if is_ours else None
     if fits(TYPES[field.type], value):
         return None
-    elements: list[Any] = value if isinstance(value, list) else [value]
-    if any(isinstance(each, int | float | Decimal) and abs(each) > EXACT for each in elements):
+    if any(_is_beyond(each) for each in (value if isinstance(value, list) else [value])):
         return "an integer over 2**53, which Weaviate would round,"
     if field.type.startswith("datetime"):
         return "a time that is not written as Weaviate writes it, such as one without a zone,"
     return f"what is no {field.type}"
+
+
+def _is_beyond(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not -EXACT <= value <= EXACT
 
 
 def _listed(every: list[str]) -> str:

@@ -61,7 +61,7 @@ _COLLECTION = {
 }
 _FIXED = ("null_state", "property_length", "timestamps", "shards", "cleanup_interval_s", "dynamic_threshold")
 _OFF = ("null_state", "property_length", "timestamps", "async_replication")  # false where the schema does not say
-DYNAMIC_EF = "-1"
+BM25 = {"b": 0.75, "k1": 1.2}  # the server's defaults; where one of them is given alone, it makes the other 0
 
 
 def from_options(options: "WeaviateOptions", declared: Collection, actual: Collection | None) -> Settings:
@@ -129,6 +129,8 @@ def put(schema: Schema, settings: Settings, names: Mapping[str | None, str]) -> 
             for step in steps:
                 place[step] = place = place.get(step) or {}
             place[last] = _value(text)
+    if bm25 := (schema.get("invertedIndexConfig") or {}).get("bm25"):
+        schema["invertedIndexConfig"]["bm25"] = BM25 | bm25
 
 
 def unchangeable(declared: Collection, actual: Collection) -> Iterator[str]:
@@ -149,6 +151,14 @@ def unchangeable(declared: Collection, actual: Collection) -> Iterator[str]:
                 yield f"{key} {before} -> {value}"
         elif name in _TRAINED and now.get(f"{key.removesuffix(name)}quantizer", "none") != "none":
             yield f"{key} {before} -> {value}"
+
+
+def unheeded(declared: Collection, actual: Collection) -> Iterator[str]:
+    """Yield what of the settings the server took without a word and left as it was."""
+    now = dict(actual.settings)
+    for key, value in declared.settings:
+        if now.get(key) != value:
+            yield f"Weaviate leaves `{key}` at {now.get(key, 'none')}, though {value} was asked for: say so, or nothing of it"
 
 
 def vector_config(schema: Schema, stored: str | None) -> tuple[str, Schema]:

@@ -10,6 +10,7 @@ from vecmig.errors import UnsupportedError
 
 PLAIN = {"text", "int", "number", "boolean", "date", "uuid", "object"}
 TYPES = {*PLAIN, *(f"{each}[]" for each in PLAIN), "blob", "blobHash", "geoCoordinates", "phoneNumber"}
+BLOBS = ("blob", "blobHash")
 _DISTANCES = set(METRICS.values())
 
 
@@ -49,6 +50,11 @@ def _properties(properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f"is a reference to {' or '.join(types)}"
         elif types[0] not in TYPES:
             yield name, f"is of type {types[0]}, which vecmig does not know"
+        elif raw.get("nestedProperties") and list(_blobs(raw, "")) and (capitals := list(_capitals(raw, ""))):
+            yield (
+                name,
+                f"holds a blob, beside which Weaviate does not give {', '.join(capitals)}, for the capital letter",
+            )
 
 
 def _vectors(schema: Mapping[str, Any], vectors: Sequence[str | None]) -> Iterator[tuple[str, str]]:
@@ -62,9 +68,18 @@ def _vectors(schema: Mapping[str, Any], vectors: Sequence[str | None]) -> Iterat
             yield stored or UNNAMED, f"is a vector that is compared by {distance}, which vecmig does not know"
 
 
+def _capitals(raw: Mapping[str, Any], above: str) -> Iterator[str]:
+    """Yield the names inside an object that begin with a capital letter."""
+    for each in raw.get("nestedProperties") or []:
+        name = str(each["name"])
+        if name[:1].isupper():
+            yield f"{above}{raw['name']}.{name}"
+        yield from _capitals(each, f"{above}{raw['name']}.")
+
+
 def _blobs(raw: Mapping[str, Any], above: str) -> Iterator[str]:
     name = f"{above}{raw['name']}"
-    if raw["dataType"][0] in ("blob", "blobHash"):
+    if raw["dataType"][0] in BLOBS:
         yield name
     for each in raw.get("nestedProperties") or []:
         yield from _blobs(each, f"{name}.")
