@@ -11,8 +11,9 @@ from tests.crash.weaviate import Mortal, difference, finish
 from tests.doubles.weaviate import Code, Double, Fault, running
 from tests.weaviate_server import WeaviateServer
 from vecmig.connectors.weaviate.ids import stored
+from vecmig.model.record import Key
 
-FAILED = 1
+FAILED, UNPROVEN = 1, 7
 SOMETIMES: dict[str, Any] = {"probability": 0.3, "times": 4}
 WRITES = {
     "broken off": (Fault.broken_off(), SOMETIMES),
@@ -83,5 +84,16 @@ def test_an_object_that_is_refused_for_good_is_named_and_the_next_run_goes_on(
     assert "r7" in scenario.complaint
     assert "canary" not in scenario.complaint
     assert "Traceback" not in scenario.complaint
+    double.faults.clear()
+    finish(scenario)
+
+
+def test_objects_that_the_server_acknowledges_and_loses_are_found_by_the_verification_and_written_again(
+    tmp_path: Path, database: str, double: Double, weaviate: Mortal
+) -> None:
+    scenario = weaviate.scenario(tmp_path, database, "target")
+    double.faults.add(Fault.lost_objects([stored("ns1", "r7")]), on="batch_objects")
+    assert scenario.apply() == UNPROVEN
+    assert difference(scenario).missing == [Key("ns1", "r7")]
     double.faults.clear()
     finish(scenario)

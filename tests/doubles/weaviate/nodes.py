@@ -19,10 +19,10 @@ def listed(store: Store, name: str | None, *, verbose: bool) -> Json:
         "name": "node1",
         "operationalMode": "ReadWrite",
         "shards": None,
-        "status": "HEALTHY",
+        "status": store.node_status,
         "version": store.version,
     }
-    if verbose:
+    if verbose and store.node_status == "HEALTHY":
         shards = [shard for collection in collections for shard in _shards(collection)]
         node["shards"] = shards or None
         node["stats"] = {"objectCount": sum(item["objectCount"] for item in shards), "shardCount": len(shards)}

@@ -92,7 +92,7 @@ def _of_service(method: str, parts: list[str], query: dict[str, str], body: Any,
         case "GET", [".well-known", "ready" | "live" as name]:
             return Asked(name, _probe)
         case "GET", [".well-known", "openid-configuration"]:
-            return Asked("openid", _refuse(Refused("", 404)))
+            return Asked("openid", _openid)
         case "GET", ["nodes"]:
             return Asked("nodes", lambda store, call: nodes.listed(store, None, verbose=is_verbose))
         case "GET", ["nodes", name]:
@@ -193,6 +193,12 @@ def _meta(store: Store, url: str) -> dict[str, Any]:
         "modules": {},
         "version": store.version,
     }
+
+
+def _openid(store: Store, call: Call) -> dict[str, Any]:
+    if store.openid is None:
+        raise Refused("", 404)
+    return store.openid
 
 
 def _probe(store: Store, call: Call) -> None:

@@ -101,6 +101,10 @@ class Store:
         self.is_async = False
         """Whether the server indexes later; only then there are dynamic indexes. `lag` says how much later."""
         self.is_ready = True
+        self.node_status = "HEALTHY"
+        """What is said of the node; one that is TIMEOUT or UNAVAILABLE says nothing of its shards."""
+        self.openid: Json | None = None
+        """Where tokens are from, as `href`, `clientId` and `scopes`; None: there are keys alone."""
         self.lock = threading.RLock()
 
     def find(self, name: str) -> Collection:

@@ -7,6 +7,7 @@ import re
 
 import grpc
 import httpx
+from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
 
 from vecmig.connectors.weaviate.session import weaviate
 from vecmig.errors import CollectionNotFound, ConnectorError, TransientError
@@ -14,7 +15,7 @@ from vecmig.model.secret import redact
 
 exceptions = weaviate.exceptions
 SHOWN = 300  # characters of what the server says
-ERRORS = (grpc.RpcError, httpx.HTTPError, exceptions.WeaviateBaseError)  # all that a request raises
+ERRORS = (grpc.RpcError, httpx.HTTPError, exceptions.WeaviateBaseError, OAuthError)  # all that a request raises
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _NUMBER = re.compile(r"[-+]?\d[\d.,e+-]*")
 _BUSY = (
@@ -69,7 +70,7 @@ def translated(error: Exception, where: str) -> ConnectorError:
     match error:
         case grpc.RpcError():
             return _of_grpc(error, where)
-        case exceptions.AuthenticationFailedError() | exceptions.MissingScopeError():
+        case exceptions.AuthenticationFailedError() | exceptions.MissingScopeError() | OAuthError():
             return _denied(where, _shown(str(error)))
         case exceptions.UnexpectedStatusCodeError():  # InsufficientPermissionsError is one
             return of_status(error.status_code, _shown(str(error.error or error)), where)
@@ -78,8 +79,17 @@ def translated(error: Exception, where: str) -> ConnectorError:
         case exceptions.WeaviateStartUpError() if "not supported" in str(error):
             return ConnectorError(f"{where}: {_shown(str(error))}")
         case exceptions.WeaviateConnectionError() | exceptions.WeaviateStartUpError() | httpx.HTTPError():
-            return TransientError(f"{where}: the connection failed: {_shown(str(error))}")
+            return TransientError(f"{where}: the connection failed: {_shown(_with_cause(error))}")
     return ConnectorError(f"{where}: {_shown(str(error))}")
+
+
+def _with_cause(error: BaseException) -> str:
+    """Return what an error says, and what lies at its root: the client leaves out, for one, what is wrong with TLS."""
+    root = error
+    while (below := root.__cause__ or root.__context__) is not None:
+        root = below
+    said, cause = str(error), str(root)
+    return said if cause in said else f"{said} ({cause})"
 
 
 def of_status(status: int, said: str, where: str) -> ConnectorError:

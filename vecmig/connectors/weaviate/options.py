@@ -1,5 +1,6 @@
 """What the spec says of a Weaviate collection. Imports no client: `validate` stays fast and works without one."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from vecmig.model.batch import RecordBatch, Rejected
 
 
+EMBEDDED = "embedded:"
+
+
 class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """A collection in Weaviate, 1.29 or later."""
 
@@ -40,9 +44,10 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
     url: Annotated[
         str,
         Meta(
-            pattern="^https?://",
-            description="Address of the server.",
-            examples=["https://my-cluster.weaviate.network", "http://localhost:8080"],
+            pattern="^(https?://|embedded:)",
+            description="Address of the server; `embedded:PATH` starts the client's own, which keeps its data there. A"
+            " certificate authority of one's own stands in the environment's SSL_CERT_FILE.",
+            examples=["https://my-cluster.weaviate.network", "http://localhost:8080", "embedded:.vecmig/weaviate"],
         ),
     ] = "http://localhost:8080"
     grpc_url: Annotated[
@@ -60,7 +65,7 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
             examples=["{{ env.WEAVIATE_CLIENT_SECRET }}"],
         ),
     ] = None
-    oidc: Annotated[Oidc | None, Meta(description="Details of that flow.", examples=[{"scope": ["openid"]}])] = None
+    oidc: Annotated[Oidc | None, Meta(description="Details of that flow.", examples=[{"scope": ["email"]}])] = None
     headers: Annotated[
         dict[str, Secret], Meta(description="Headers of every request.", examples=[{"X-Proxy": "{{ env.PROXY_KEY }}"}])
     ] = {}
@@ -116,6 +121,8 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.api_key is not None and self.client_secret is not None:
             raise ValueError("`api_key` and `client_secret` are two ways to log in: leave one out")
+        if self.embedded_in is not None and (self.grpc_url or self.api_key or self.client_secret):
+            raise ValueError("an embedded server has neither `grpc_url` nor keys: leave them out")
 
     @property
     def label(self) -> str:
@@ -123,10 +130,18 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def place(self) -> str:
-        return urlsplit(self.url).netloc
+        return self.url if self.embedded_in is not None else urlsplit(self.url).netloc
+
+    @property
+    def embedded_in(self) -> str | None:
+        """The directory of an embedded server."""
+        return self.url.removeprefix(EMBEDDED) if self.url.startswith(EMBEDDED) else None
 
     def anchored(self, directory: str) -> "WeaviateOptions":
-        return replace(self, collection=class_name(self.collection))
+        url, path = self.url, self.embedded_in
+        if path is not None and not path.startswith("~"):
+            url = EMBEDDED + os.path.abspath(os.path.join(directory, path))
+        return replace(self, collection=class_name(self.collection), url=url)
 
     def beside(self, generation: int) -> "WeaviateOptions":
         return replace(self, collection=beside(self.collection, generation))

@@ -78,5 +78,6 @@ class Oidc(Struct, frozen=True, forbid_unknown_fields=True):
     """What the client credentials flow of OpenID Connect asks for, besides the secret."""
 
     scope: Annotated[
-        tuple[str, ...], Meta(description="Scopes of the token; absent: the server's.", examples=[["openid"]])
+        tuple[str, ...],
+        Meta(description="Scopes of the token, besides those that the server names.", examples=[["email"]]),
     ] = ()

@@ -4,22 +4,44 @@ The client's calls sleep for up to a minute after UNAVAILABLE, where nobody can 
 vector. So requests go over its channels, but not through its collections; this is the one module that reaches into it.
 """
 
+import os
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from grpc import ssl_channel_credentials
 
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.errors import ConnectorError
 
-with warnings.catch_warnings():  # its import announces the next version of a library, which asks to be heard always
+
+@contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """Let an import of this module fail meanwhile."""
+    known = sys.modules.get(module)
+    sys.modules[module] = None  # type: ignore[assignment]  # what makes it fail
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+        if known is not None:
+            sys.modules[module] = known
+
+
+# The client's import announces the next version of authlib, which asks to be heard always. And authlib builds on httpx2
+# where that is installed (other SDKs bring it), while the client hands it what is of httpx: then no token is ever fetched.
+with warnings.catch_warnings(), _hidden("httpx2"):
     from authlib.deprecate import AuthlibDeprecationWarning  # type: ignore[import-untyped]
 
     warnings.simplefilter("ignore", AuthlibDeprecationWarning)
     import weaviate as weaviate
     from weaviate.auth import AuthApiKey, AuthClientCredentials
-    from weaviate.config import AdditionalConfig, Timeout
+    from weaviate.config import AdditionalConfig, GrpcConfig, Proxies, Timeout
 
 Answer = tuple[int, Any]  # status, and the JSON body or None
 TIMEOUT_S = 20.0  # of one request: a person who pressed Ctrl-C still waits
@@ -63,10 +85,11 @@ class Session:
 
 def connected(options: WeaviateOptions) -> Session:
     """Return a connection. Raises what the client raises, and ConnectorError for a server that is too old."""
-    http, grpc = urlsplit(options.url), urlsplit(options.grpc_url or _grpc_url(options.url))
+    http, grpc = map(urlsplit, _urls(options))
     assert http.hostname
     assert grpc.hostname
     secure = http.scheme == "https"
+    authority = os.environ.get("SSL_CERT_FILE") if secure or _is_secure(grpc.scheme) else None
     client = weaviate.connect_to_custom(
         http_host=http.hostname,
         http_port=http.port or (443 if secure else 80),
@@ -76,7 +99,12 @@ def connected(options: WeaviateOptions) -> Session:
         grpc_secure=_is_secure(grpc.scheme),
         headers={name: value.reveal() for name, value in options.headers.items()} or None,
         auth_credentials=_credentials(options),
-        additional_config=AdditionalConfig(timeout=Timeout(query=TIMEOUT_S, insert=TIMEOUT_S, init=INIT_S)),
+        additional_config=AdditionalConfig(
+            timeout=Timeout(query=TIMEOUT_S, insert=TIMEOUT_S, init=INIT_S),
+            proxies=Proxies(),  # none but those that httpx and gRPC find by themselves
+            trust_env=authority is not None,
+            grpc_config=_trusting(authority) if authority is not None else None,
+        ),
         skip_init_checks=True,  # they ask a package index whether the client is new
     )
     try:
@@ -90,6 +118,24 @@ def connected(options: WeaviateOptions) -> Session:
         client.close()
         raise
     return Session(client, version)
+
+
+def _urls(options: WeaviateOptions) -> tuple[str, str]:
+    """Return the addresses of REST and gRPC; an embedded server is started."""
+    if options.embedded_in is not None:
+        from vecmig.connectors.weaviate.embedded import embedded  # not all systems have what it needs
+
+        server = embedded(options.embedded_in)
+        return server.url, server.grpc_url
+    return options.url, options.grpc_url or _grpc_url(options.url)
+
+
+def _trusting(authority: str) -> GrpcConfig:
+    """Return what makes gRPC trust whom REST trusts. Raises ConnectorError."""
+    try:
+        return GrpcConfig(credentials=ssl_channel_credentials(Path(authority).read_bytes()))
+    except OSError as error:
+        raise ConnectorError(f"SSL_CERT_FILE names a file that cannot be read: {error}") from error
 
 
 def _grpc_url(url: str) -> str:

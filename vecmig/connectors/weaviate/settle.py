@@ -7,6 +7,7 @@ from vecmig.connectors.weaviate.calls import Calls
 from vecmig.connectors.weaviate.layout import Layout
 from vecmig.errors import TransientError
 
+SILENT = ("UNAVAILABLE", "TIMEOUT")  # nodes that do not say what waits there
 WAIT_S = 0.2  # between two looks; both of the last must find nothing
 
 
@@ -26,10 +27,11 @@ def settle(calls: Calls, layout: Layout, timeout_s: float) -> None:
 
 
 def _waiting(calls: Calls, layout: Layout) -> int:
-    """Return how many vectors wait in the queues of all shards; at least 1 where one is not ready."""
+    """Return how many vectors wait in the queues of all shards; at least 1 where one is not ready, or a node is silent."""
     nodes: Any = calls.rest("nodes", "get", f"/nodes/{layout.stored}?output=verbose") or {}
     shards = [each for node in nodes.get("nodes") or [] for each in node.get("shards") or []]
-    return sum(
+    silent = sum(node.get("status") in SILENT for node in nodes.get("nodes") or [])
+    return silent + sum(
         max(int(each.get("vectorQueueLength") or 0), int(each.get("vectorIndexingStatus", "READY") == "INDEXING"))
         for each in shards
     )
