@@ -93,9 +93,13 @@ def test_what_may_change_is_changed_in_place_by_an_action_of_its_own(at: At, wea
     kb = at(weaviate_server, namespaces=True)
     kb.spec(more="index: {type: hnsw, m: 8, ef_search: 50}")
     kb.apply()
-    kb.spec(", inverted_index: {bm25_b: 0.9}", more="index: {type: hnsw, m: 8, ef_search: 90}")
+    kb.spec(more="index: {type: hnsw, m: 8, ef_search: 90}")
     plan = kb.plan()
     assert [each["type"] for each in plan["actions"]] == ["BuildIndex"]
+    assert plan["changes"] == ["ef_search 50 -> 90"]
+    kb.spec(", inverted_index: {bm25_b: 0.9}", more="index: {type: hnsw, m: 8, ef_search: 90}")
+    plan = kb.plan()
+    assert [each["type"] for each in plan["actions"]][-1] == "BuildIndex"
     assert plan["changes"] == ["ef_search 50 -> 90", "bm25_b 0.75 -> 0.9"]
     assert plan["beside"] == ""
     kb.apply()
@@ -113,7 +117,7 @@ def test_what_may_not_is_built_beside_and_the_plan_says_why(at: At, weaviate_ser
     kb.spec(", shards: 2", more="index: {type: hnsw, m: 12, ef_construction: 40}")
     plan = kb.plan()
     assert [each["type"] for each in plan["actions"]] == ["CreateCollection", "LoadRecords", "BuildIndex"]
-    assert plan["beside"] == kb.name
+    assert plan["beside"] == f"weaviate {kb.name}"
     assert plan["why"].startswith("index m 8 -> 12, shards 1 -> 2: built beside")
     kb.apply()
     assert kb.schema() == before, "what serves is untouched"

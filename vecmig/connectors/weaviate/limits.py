@@ -44,24 +44,19 @@ def complete(options: "WeaviateOptions", declared: Collection, actual: Collectio
         return replace(vector, kind="float32", index=index)
 
     tenants = options.tenants
-    namespaced = declared.namespaced is not False if tenants is None else tenants or bool(declared.namespaced)
+    namespaced = declared.namespaced if tenants is None else tenants or bool(declared.namespaced)
     if actual is not None and actual.namespaced is not None and tenants is None and not declared.namespaced:
         namespaced = actual.namespaced
     whole = replace(declared, vectors=tuple(map(completed, declared.vectors)), namespaced=namespaced)
     return replace(whole, settings=settings.from_options(options, whole, actual))
 
 
-def refusals(
-    options: "WeaviateOptions", declared: Collection, actual: Collection | None, namespaced: bool | None
-) -> Sequence[str]:
-    """Return why Weaviate cannot hold `declared`, or `actual` cannot become it, each with the ways out.
-
-    `namespaced`: whether records have namespaces; None: not known yet, and `declared` is complete.
-    """
+def refusals(options: "WeaviateOptions", declared: Collection, actual: Collection | None) -> Sequence[str]:
+    """Return why Weaviate cannot hold `declared`, or `actual` cannot become it, each with the ways out."""
     return [
         *_of_name(declared),
         *_of_tenants(options, declared),
-        *_of_settings(options, declared, bool(namespaced)),
+        *_of_settings(options, declared),
         *(reason for vector in declared.vectors for reason in _of_vector(vector)),
         *(reason for field in declared.fields for reason in _of_field(field)),
         *(_of_changes(declared, actual) if actual is not None else ()),
@@ -85,13 +80,13 @@ def _of_tenants(options: "WeaviateOptions", declared: Collection) -> Iterator[st
         )
 
 
-def _of_settings(options: "WeaviateOptions", declared: Collection, namespaced: bool) -> Iterator[str]:
+def _of_settings(options: "WeaviateOptions", declared: Collection) -> Iterator[str]:
     """Yield what the server would refuse, or leave aside without a word."""
     types = [(vector.index or Index()).type for vector in declared.vectors]
     for key, given in (("hnsw", options.hnsw), ("dynamic_threshold", options.dynamic_threshold)):
         if given is not None and "hnsw" not in types:
             yield f"`{key}` is said, and no vector has an hnsw index: leave it out, or say `index: {{type: hnsw}}`"
-    if options.shards is not None and (namespaced or options.tenants):
+    if options.shards is not None and declared.namespaced:
         yield "`shards` is said, and each tenant is a shard of its own: leave it out, or say `tenants: false`"
     if options.quantizer is not None:
         for type_ in dict.fromkeys(each for each in types if each in settings.QUANTIZERS):

@@ -150,7 +150,7 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return limits.complete(self, declared, actual)
 
     def refusals(self, declared: Collection, actual: Collection | None = None) -> Sequence[str]:
-        return limits.refusals(self, self.complete(declared, actual), actual, declared.namespaced)
+        return limits.refusals(self, self.complete(declared, actual), actual)
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
         from vecmig.connectors.weaviate.rewrites import rewrites

@@ -29,7 +29,7 @@ def schema_of(stored: str, declared: Collection) -> dict[str, Any]:
             *(_property(fields[field.name], field) for field in declared.fields),
         ],
     }
-    if declared.namespaced:
+    if declared.namespaced is not False:  # not known yet: there is room for namespaces
         schema["multiTenancyConfig"] = {"enabled": True}
     settings.put(schema, declared.settings, {there: name for name, there in vectors.items()})
     return schema

@@ -63,8 +63,9 @@ def _vectors(layout: Layout, batch: RecordBatch) -> Reasons:
         what = f"vector `{label}`" if label else "its vector"
         field = known.get(name)
         if field is None:
+            unknown = f"a vector `{label}`" if label else "a vector"
             for row in pc.indices_nonzero(column.is_valid()).to_pylist():
-                reasons.setdefault(row, f"it has {what.replace('its', 'a')}, and the collection no place for it")
+                reasons.setdefault(row, f"it has {unknown}, and the collection no place for it")
             continue
         rows, matrix = batch.present_vectors(label)
         wrong = ""
