@@ -44,6 +44,10 @@ def test_a_bad_record_is_refused_and_the_rest_of_its_batch_is_stored(
         (rejected,) = connector.upsert(name, batch(rows, vectors))
         assert rejected.key == Key(row.get("namespace", ""), row.get("id", "bad"))
         assert rejected.reason.startswith(reason)
+        declared = Collection(name, (BODY, TITLE), mark="vecmig:test", namespaced=False)
+        assert connector.options.rejects(connector.options.complete(declared), batch(rows, vectors)) == [rejected], (
+            "the plan says so of a sample"
+        )
         assert connector.fetch(name, [Key("", "good"), Key("", "twin"), Key("", "bad")]).keys == [
             Key("", "good"),
             Key("", "twin"),
@@ -61,3 +65,17 @@ def test_vectors_of_other_dimensions_are_refused_in_each_tenant(weaviate_server:
         assert [each.key for each in rejected] == [Key("one", "a"), Key("two", "a")]
         assert all(each.reason == "its vector has 3 dimensions, the collection's 2" for each in rejected)
         assert connector.count(name) == {}
+
+
+def test_a_namespace_that_is_too_long_for_a_tenant_is_refused_by_plan_and_write(
+    weaviate_server: WeaviateServer,
+) -> None:
+    with opened(weaviate_server) as connector:
+        name, vectors = connector.options.collection, (VectorField("", 2, "cosine"),)
+        declared = connector.options.complete(Collection(name, vectors, mark="vecmig:test", namespaced=True))
+        connector.create(declared)
+        rows = batch([{"id": "a", "namespace": each, "vector:": [1.0, 2.0]} for each in ("ü" * 60, "de")], vectors)
+        (rejected,) = connector.upsert(name, rows)
+        assert rejected.reason.startswith("its namespace has 120 bytes, and a tenant's name 64 characters")
+        assert connector.options.rejects(declared, rows) == [rejected]
+        assert connector.count(name) == {"de": 1}

@@ -158,7 +158,9 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return tuple(rewrites(declared, sample))
 
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
-        return ()
+        from vecmig.connectors.weaviate.rewrites import rejects
+
+        return rejects(declared, sample)
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(declared, rows, metadata_bytes)

@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 
 from vecmig.connectors.weaviate import ids, names
 from vecmig.connectors.weaviate.layout import TYPES
 from vecmig.connectors.weaviate.limits import EXACT
 from vecmig.connectors.weaviate.names import ID, JSON
+from vecmig.connectors.weaviate.validate import problems
 from vecmig.connectors.weaviate.values import fits
-from vecmig.model.batch import RecordBatch
+from vecmig.model.batch import RecordBatch, Rejected
 from vecmig.model.collection import Collection, Field
 from vecmig.model.metadata import loads
 
@@ -33,17 +35,21 @@ def rewrites(declared: Collection, sample: RecordBatch) -> Iterator[str]:
     yield from _of_values({field.name: field for field in declared.fields}, declared.mark is not None, sample)
 
 
+def rejects(declared: Collection, sample: RecordBatch) -> list[Rejected]:
+    """Return which of these records would not be held. Whether an adopted collection holds their ids, only it can tell."""
+    reasons = problems(declared.vectors, sample, has_tenants=declared.namespaced is not False, has_id=True)
+    keys = sample.keys
+    return [Rejected(keys[row], reason) for row, reason in sorted(reasons.items())]
+
+
 def _of_tenants(namespaces: list[str]) -> Iterator[str]:
-    pairs, long = [], []
+    pairs = []
     for each in namespaces:
-        try:
+        with suppress(ValueError):  # its records are among those that are rejected
             if (tenant := names.tenant(each)) != each:
                 pairs.append(f"namespace {each!r} is the tenant `{tenant}`")
-        except ValueError as error:
-            long.append(f"records of namespace {each!r} would be put aside: {error}")
     if pairs:
         yield f"{_listed(pairs)}: Weaviate takes letters, digits, `-` and `_` only"
-    yield from long[:SHOWN]
 
 
 def _of_values(fields: Mapping[str, Field], is_ours: bool, sample: RecordBatch) -> Iterator[str]:

@@ -1,45 +1,47 @@
 """What a collection cannot hold, found before it is sent: the server takes NaN, and drops what it has no place for."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vecmig.connectors.weaviate.ids import stored
-from vecmig.connectors.weaviate.layout import Layout
 from vecmig.connectors.weaviate.limits import MAX_DIMENSIONS
 from vecmig.connectors.weaviate.names import tenant
 from vecmig.model.batch import RecordBatch
+from vecmig.model.collection import VectorField
 
 Reasons = dict[int, str]  # by row
 
 
-def problems(layout: Layout, batch: RecordBatch) -> Reasons:
-    """Return why rows cannot be held; the first reason of each."""
+def problems(vectors: Iterable[VectorField], batch: RecordBatch, *, has_tenants: bool, has_id: bool) -> Reasons:
+    """Return why rows cannot be held; the first reason of each. `has_id`: there is a property for ids that are no UUIDs."""
     reasons: Reasons = {}
-    for found in (_ids(layout, batch), _namespaces(layout, batch), _vectors(layout, batch)):
+    for found in (_ids(batch, has_id), _namespaces(batch, has_tenants), _vectors(vectors, batch)):
         for row, reason in found.items():
             reasons.setdefault(row, reason)
     return reasons
 
 
-def _ids(layout: Layout, batch: RecordBatch) -> Reasons:
+def _ids(batch: RecordBatch, has_id: bool) -> Reasons:
     reasons: Reasons = {}
     seen: dict[tuple[str, str], str] = {}
     for row, (namespace, id) in enumerate(zip(batch.strings("namespace"), batch.strings("id"), strict=True)):
         uuid = stored(namespace, id)
         if not id:
             reasons[row] = "its id is empty"
-        elif uuid != id and not layout.has_id:
+        elif uuid != id and not has_id:
             reasons[row] = "its id is no UUID, and the collection, which vecmig did not make, has no property for it"
         elif seen.setdefault((namespace, uuid), id) != id:
             reasons[row] = "another record of the batch has the same UUID"
     return reasons
 
 
-def _namespaces(layout: Layout, batch: RecordBatch) -> Reasons:
+def _namespaces(batch: RecordBatch, has_tenants: bool) -> Reasons:
     bad: dict[str, str] = {}
     for name in pc.unique(batch.table.column("namespace")).to_pylist():
-        if not layout.has_tenants:
+        if not has_tenants:
             if name:
                 bad[name] = "it has a namespace, and the collection no tenants: say `tenants: true` for a new one"
             continue
@@ -52,9 +54,9 @@ def _namespaces(layout: Layout, batch: RecordBatch) -> Reasons:
     return {row: bad[name] for row, name in enumerate(batch.strings("namespace")) if name in bad}
 
 
-def _vectors(layout: Layout, batch: RecordBatch) -> Reasons:
+def _vectors(vectors: Iterable[VectorField], batch: RecordBatch) -> Reasons:
     reasons: Reasons = {}
-    known = {f"vector:{field.name}": field for field in layout.vectors.values()}
+    known = {f"vector:{field.name}": field for field in vectors}
     for name in batch.names:
         if not name.startswith(("vector:", "sparse:")):
             continue

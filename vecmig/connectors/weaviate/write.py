@@ -20,7 +20,8 @@ DELETED_AT_ONCE = 1_000
 
 def upsert(writing: Writing, batch: RecordBatch) -> list[Rejected]:
     """Store the records; return those that the collection cannot hold. On return every other was acknowledged."""
-    reasons = problems(writing.layout, batch)
+    layout = writing.layout
+    reasons = problems(layout.vectors.values(), batch, has_tenants=layout.has_tenants, has_id=layout.has_id)
     if writing.layout.has_tenants:
         wanted = {names.tenant(name) for row, name in enumerate(batch.strings("namespace")) if row not in reasons}
         if new := wanted - writing.known:
