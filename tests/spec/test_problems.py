@@ -57,7 +57,7 @@ def test_the_caret_stands_below_its_character_after_tabs_and_wide_lines(problems
     ("text", "position", "message"),
     [
         ("index: {m: 1.0}", (9, 12), "`index.m` must be an integer, not 1.0"),
-        ("index: {metric: cosin}", (9, 17), "`index.metric` must be `cosine`, `dot`, `l1` or `l2`, not 'cosin'"),
+        ("index: {metric: cosin}", (9, 17), "`index.metric` must be `cosine`, `dot`, `hamming`, `l1` or `l2`, not 'cosin'"),
         ("index: []", (9, 8), "`index` must be a mapping, not a list"),
         ("vars: {1a: x}", (9, 8), "'1a' is no name that fits here"),
         ("limits: {max_quarantined: -1}", (9, 27), "`limits.max_quarantined` must be at least 0, not -1"),
