@@ -18,7 +18,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from vecmig.connectors.pgvector.embedded import embedded_dsn, release
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn, release
 
 IMAGE = "pgvector/pgvector:pg17"
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from openai import OpenAI
 
-from vecmig.connectors.pgvector.embedded import embedded_dsn
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn
 from vecmig.spec.load import load
 
 HERE = Path(__file__).parent

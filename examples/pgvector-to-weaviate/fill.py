@@ -9,7 +9,7 @@ import psycopg
 from embedding import DIMENSIONS, Glove
 from manual import entries
 
-from vecmig.connectors.pgvector.embedded import embedded_dsn
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn
 
 TABLE = f"""
 CREATE TABLE manual (

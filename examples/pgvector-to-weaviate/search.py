@@ -12,7 +12,7 @@ from typing import Any
 from embedding import Glove
 from weaviate.classes.query import Filter
 
-from vecmig.connectors.weaviate.session import connected
+from vecmig.connectors.weaviate.client.session import connected
 from vecmig.spec.load import load
 
 QUESTIONS = (

@@ -15,7 +15,7 @@ from pinecone import Index, Pinecone, Vector
 from pinecone.grpc import GrpcIndex
 
 from tests.benchmarks.data import DIMENSIONS
-from vecmig.connectors.pinecone.calls import AT_ONCE
+from vecmig.connectors.pinecone.client.calls import AT_ONCE
 from vecmig.connectors.pinecone.options import PineconeOptions
 from vecmig.model.batch import RecordBatch
 from vecmig.model.collection import Collection, VectorField

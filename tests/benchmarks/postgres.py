@@ -14,7 +14,7 @@ import psycopg
 from psycopg import sql
 
 from tests.benchmarks.data import DIMENSIONS
-from vecmig.connectors.pgvector.embedded import embedded_dsn, release
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn, release
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.secret import Secret

@@ -14,11 +14,11 @@ from weaviate.classes.data import DataObject
 
 from tests.doubles.weaviate import running
 from tests.weaviate_server import WeaviateServer, started_weaviate
-from vecmig.connectors.weaviate.calls import AT_ONCE
-from vecmig.connectors.weaviate.ids import stored
+from vecmig.connectors.weaviate.client.calls import AT_ONCE
+from vecmig.connectors.weaviate.client.proto import search_get_pb2
 from vecmig.connectors.weaviate.options import WeaviateOptions
-from vecmig.connectors.weaviate.proto import search_get_pb2
-from vecmig.connectors.weaviate.write import CHUNK_ROWS
+from vecmig.connectors.weaviate.records.ids import stored
+from vecmig.connectors.weaviate.records.write import CHUNK_ROWS
 from vecmig.model.batch import RecordBatch
 
 PAGE = 1_000

@@ -71,11 +71,11 @@ def watch_targets(reaper: Reaper) -> None:
                     reaper.around(type(target), name, name)
                 reaper.around(type(target), "build_index", "index")
                 if endpoint.type == "pinecone":
-                    from vecmig.connectors.pinecone.vectors import VectorsApi
+                    from vecmig.connectors.pinecone.client.vectors import VectorsApi
 
                     reaper.around(VectorsApi, "upsert", "request")
                 if endpoint.type == "weaviate":
-                    from vecmig.connectors.weaviate import send, write
+                    from vecmig.connectors.weaviate.records import send, write
 
                     write.CHUNK_ROWS = CHUNK_ROWS
                     reaper.around(send, "put", "request")
@@ -90,11 +90,11 @@ def make_pages_small() -> None:
 
     def opened(endpoint: Endpoint) -> Source:
         if endpoint.type == "pinecone":
-            from vecmig.connectors.pinecone import opening
+            from vecmig.connectors.pinecone.client import opening
 
             opening.PAGE_BYTES = PAGE_BYTES
         if endpoint.type == "weaviate":
-            from vecmig.connectors.weaviate import read
+            from vecmig.connectors.weaviate.records import read
 
             read.PAGE_ROWS = PAGE_ROWS
         return open_source(endpoint)

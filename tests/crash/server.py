@@ -12,7 +12,7 @@ import psycopg
 
 from tests.crash.scenario import wait_until
 from tests.servers import stop_embedded
-from vecmig.connectors.pgvector.embedded import embedded_dsn
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn
 
 
 @dataclass(frozen=True, slots=True)

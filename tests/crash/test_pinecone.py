@@ -11,7 +11,7 @@ from tests.crash.mortal import PAGE_BYTES, POINTS, REQUESTS
 from tests.crash.scenario import KILLED, POSTGRES, RECORDS, SNAPSHOT, Scenario, pinecone
 from tests.crash.test_crash import finish
 from tests.doubles.pinecone import Double, running
-from vecmig.connectors.pinecone import opening
+from vecmig.connectors.pinecone.client import opening
 from vecmig.model.state import Progress
 from vecmig.storage.file import FileStateStore
 from vecmig.workflow.run import execute, prepare

@@ -10,7 +10,7 @@ import pytest
 from tests.crash.weaviate import Mortal, difference, finish
 from tests.doubles.weaviate import Code, Double, Fault, running
 from tests.weaviate_server import WeaviateServer
-from vecmig.connectors.weaviate.ids import stored
+from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.model.record import Key
 
 FAILED, UNPROVEN = 1, 7

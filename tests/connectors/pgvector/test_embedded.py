@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.servers import stop_embedded, wait_until_stopped
-from vecmig.connectors.pgvector.embedded import embedded_dsn
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.errors import ConnectorError
 from vecmig.model.secret import Secret

@@ -18,8 +18,8 @@ from psycopg.conninfo import make_conninfo
 from tests.connectors.pgvector.conftest import Connect
 from tests.connectors.pgvector.data import PLAIN, batch, read_all
 from tests.servers import stop_embedded
+from vecmig.connectors.pgvector.client.errors import of_statement
 from vecmig.connectors.pgvector.connector import PgvectorConnector
-from vecmig.connectors.pgvector.errors import of_statement
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.errors import CollectionNotFound, ConnectorError, TransientError, VecmigError
 from vecmig.model.secret import Secret

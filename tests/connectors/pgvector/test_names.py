@@ -7,7 +7,7 @@ import pytest
 
 from tests.connectors.pgvector.conftest import Connect
 from tests.connectors.pgvector.data import batch, read_all
-from vecmig.connectors.pgvector.names import TableName, index_name, is_own_index, parse_table
+from vecmig.connectors.pgvector.schema.names import TableName, index_name, is_own_index, parse_table
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.model.filter import parse

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from vecmig.connectors.pgvector.names import MAX_BYTES, beside, parse_table
 from vecmig.connectors.pgvector.options import PgvectorOptions
-from vecmig.connectors.pgvector.switch import LOCK_S
+from vecmig.connectors.pgvector.schema.names import MAX_BYTES, beside, parse_table
+from vecmig.connectors.pgvector.schema.switch import LOCK_S
 from vecmig.errors import CollectionConflict, TransientError, UnsupportedError
 from vecmig.model.collection import Collection, Index, VectorField
 from vecmig.model.secret import Secret
@@ -147,7 +147,7 @@ def test_what_depends_on_the_build_alone_does_not_hinder(target: Target, databas
 def test_a_table_that_is_in_use_is_waited_for_and_then_given_up(
     target: Target, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vecmig.connectors.pgvector.switch.LOCK_S", 1)
+    monkeypatch.setattr("vecmig.connectors.pgvector.schema.switch.LOCK_S", 1)
     with psycopg.connect(database) as reader:
         reader.execute("select count(*) from kb")  # in a transaction that goes on
         with pytest.raises(TransientError, match="in use"):

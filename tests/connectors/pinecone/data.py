@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from tests.doubles.pinecone.server import Double
 from tests.doubles.pinecone.store import Index, Record
-from vecmig.connectors.pinecone.calls import Calls
+from vecmig.connectors.pinecone.client.calls import Calls
+from vecmig.connectors.pinecone.client.session import data_plane
+from vecmig.connectors.pinecone.client.vectors import VectorsApi
 from vecmig.connectors.pinecone.connector import PineconeConnector
-from vecmig.connectors.pinecone.metadata import Encoding
 from vecmig.connectors.pinecone.options import PineconeOptions
-from vecmig.connectors.pinecone.session import data_plane
-from vecmig.connectors.pinecone.vectors import VectorsApi
-from vecmig.connectors.pinecone.write import Writing
+from vecmig.connectors.pinecone.records.metadata import Encoding
+from vecmig.connectors.pinecone.records.write import Writing
 from vecmig.model.batch import Key, RecordBatch, schema_of
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.secret import Secret

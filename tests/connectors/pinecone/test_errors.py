@@ -10,7 +10,7 @@ from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, plant
 from tests.doubles.pinecone import Double, Fault
 from tests.doubles.pinecone.errors import Code
-from vecmig.connectors.pinecone.errors import LARGE, Refused, TooLarge, retry_after_s, translated
+from vecmig.connectors.pinecone.client.errors import LARGE, Refused, TooLarge, retry_after_s, translated
 from vecmig.errors import CollectionNotFound, ConnectorError, TransientError
 from vecmig.model.secret import Secret
 

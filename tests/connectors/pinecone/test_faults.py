@@ -9,7 +9,7 @@ import pytest
 from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, asked, batch, ids, impatient, keys, pages, plant, problems
 from tests.doubles.pinecone import Double, Fault, running
-from vecmig.connectors.pinecone.write import upsert
+from vecmig.connectors.pinecone.records.write import upsert
 from vecmig.errors import CollectionNotFound, ConnectorError, TransientError
 from vecmig.model.record import Key
 from vecmig.retry import read_on, retrying

@@ -13,8 +13,8 @@ from tests.doubles.pinecone import Double, Index
 from tests.doubles.pinecone.checks import clean
 from tests.doubles.pinecone.filters import compile
 from tests.doubles.pinecone.limits import Limits
-from vecmig.connectors.pinecone.filters import condition
-from vecmig.connectors.pinecone.metadata import Encoding
+from vecmig.connectors.pinecone.records.filters import condition
+from vecmig.connectors.pinecone.records.metadata import Encoding
 from vecmig.errors import UnsupportedError
 from vecmig.model.collection import Collection, Field
 from vecmig.model.filter import All, Any, Compare, Filter, Not, matches, parse

@@ -12,15 +12,15 @@ from tests.connectors.pinecone.conftest import Connect
 from tests.doubles.pinecone.faults import Fault
 from tests.doubles.pinecone.server import Double
 from tests.doubles.pinecone.store import Index, Lag, Record, Sparse
-from vecmig.connectors.pinecone import probe
-from vecmig.connectors.pinecone.api import Record as Ours
-from vecmig.connectors.pinecone.calls import Calls
+from vecmig.connectors.pinecone.client.api import Record as Ours
+from vecmig.connectors.pinecone.client.calls import Calls
+from vecmig.connectors.pinecone.client.session import data_plane
+from vecmig.connectors.pinecone.client.vectors import VectorsApi
 from vecmig.connectors.pinecone.connector import PineconeConnector
-from vecmig.connectors.pinecone.decode import UNDECLARED_SPARSE
 from vecmig.connectors.pinecone.limits import refusals
 from vecmig.connectors.pinecone.options import PineconeOptions
-from vecmig.connectors.pinecone.session import data_plane
-from vecmig.connectors.pinecone.vectors import VectorsApi
+from vecmig.connectors.pinecone.records.decode import UNDECLARED_SPARSE
+from vecmig.connectors.pinecone.schema import probe
 from vecmig.errors import CollectionNotFound, UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, schema_of
 from vecmig.model.collection import Collection, VectorField

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, batch, ids, pages, plant
 from tests.doubles.pinecone import Double
-from vecmig.connectors.pinecone.ids import ESCAPED, original, stored
+from vecmig.connectors.pinecone.records.ids import ESCAPED, original, stored
 from vecmig.model.record import Key
 
 IDS = st.one_of(

@@ -13,11 +13,11 @@ import pytest
 from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import PLAIN, asked, batch, ids, pages, plant
 from tests.doubles.pinecone import Double
-from vecmig.connectors.pinecone.api import Api
+from vecmig.connectors.pinecone.client.api import Api
 from vecmig.connectors.pinecone.connector import PineconeConnector
-from vecmig.connectors.pinecone.fetching import pieces
 from vecmig.connectors.pinecone.limits import MAX_REQUEST_BYTES, refusals
-from vecmig.connectors.pinecone.write import RECORD_BYTES
+from vecmig.connectors.pinecone.records.fetching import pieces
+from vecmig.connectors.pinecone.records.write import RECORD_BYTES
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.protocols import Search

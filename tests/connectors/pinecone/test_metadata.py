@@ -14,7 +14,7 @@ from tests.connectors.pinecone.data import PLAIN, TRANSPORTS, batch, pages, plan
 from tests.doubles.pinecone import Double, Index
 from tests.doubles.pinecone.checks import clean
 from tests.doubles.pinecone.limits import Limits
-from vecmig.connectors.pinecone.metadata import NOTED, Encoding
+from vecmig.connectors.pinecone.records.metadata import NOTED, Encoding
 from vecmig.model.collection import Collection, Field
 from vecmig.model.metadata import canonical, dumps
 

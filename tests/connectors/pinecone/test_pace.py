@@ -8,7 +8,7 @@ import pytest
 from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, asked, batch
 from tests.doubles.pinecone import Double, Fault
-from vecmig.connectors.pinecone.pace import Pace
+from vecmig.connectors.pinecone.client.pace import Pace
 from vecmig.errors import TransientError
 
 ROWS = [{"id": f"{n:05}"} for n in range(100)]

@@ -11,9 +11,9 @@ from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, asked, ids, keys, pages, plant, problems
 from tests.doubles.pinecone import Double, Fault
 from tests.doubles.pinecone import vectors as service
-from vecmig.connectors.pinecone import read as read_module
-from vecmig.connectors.pinecone.calls import AT_ONCE
-from vecmig.connectors.pinecone.read import NOT_GIVEN
+from vecmig.connectors.pinecone.client.calls import AT_ONCE
+from vecmig.connectors.pinecone.records import read as read_module
+from vecmig.connectors.pinecone.records.read import NOT_GIVEN
 from vecmig.errors import ConnectorError
 from vecmig.model.record import Key
 

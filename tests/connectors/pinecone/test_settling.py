@@ -9,8 +9,8 @@ from tests.connectors.pinecone.conftest import Connect
 from tests.connectors.pinecone.data import TRANSPORTS, batch, ids, impatient, pages, plant
 from tests.doubles.pinecone import Double, Fault
 from vecmig.connectors.pinecone.connector import PineconeConnector
-from vecmig.connectors.pinecone.visible import settle
-from vecmig.connectors.pinecone.write import upsert
+from vecmig.connectors.pinecone.records.visible import settle
+from vecmig.connectors.pinecone.records.write import upsert
 from vecmig.errors import Stopped, TransientError
 from vecmig.model.record import Key
 from vecmig.verification import verify

@@ -11,9 +11,9 @@ from tests.connectors.pinecone.data import PLAIN, TRANSPORTS, asked, batch, impa
 from tests.doubles.pinecone import Double, Fault
 from tests.doubles.pinecone import vectors as service
 from tests.doubles.pinecone.errors import Refused as Refusal
+from vecmig.connectors.pinecone.client.errors import Refused
 from vecmig.connectors.pinecone.connector import PineconeConnector
-from vecmig.connectors.pinecone.errors import Refused
-from vecmig.connectors.pinecone.write import delete, upsert
+from vecmig.connectors.pinecone.records.write import delete, upsert
 from vecmig.errors import ConnectorError, TransientError
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.collection import Collection, VectorField

@@ -27,9 +27,9 @@ from tests.connectors.weaviate.places import batch
 from tests.doubles.weaviate import Double
 from tests.doubles.weaviate.http import Door, HttpAnswer, HttpRequest
 from tests.weaviate_server import WeaviateServer
-from vecmig.connectors.weaviate.embedded import embedded, release
+from vecmig.connectors.weaviate.client.embedded import embedded, release
+from vecmig.connectors.weaviate.client.session import _grpc_url
 from vecmig.connectors.weaviate.options import WeaviateOptions
-from vecmig.connectors.weaviate.session import _grpc_url
 from vecmig.errors import ConnectorError, TransientError
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.digest import digest_of
@@ -157,10 +157,11 @@ def issuer(weaviate_double: Double) -> Iterator[Issuer]:
 
 LOGGED_IN = """
 import sys, time
-from vecmig.connectors.weaviate import session  # as in the command, nobody has imported the client before
+from vecmig.connectors.weaviate.client import session  # as in the command
+from vecmig.connectors.weaviate import nobody has imported the client before
 from tests.connectors.weaviate.test_connections import used
 from vecmig.connectors.weaviate.options import WeaviateOptions
-from vecmig.connectors.weaviate.parameters import Oidc
+from vecmig.connectors.weaviate.schema.parameters import Oidc
 from vecmig.model.secret import Secret
 url, grpc_url, scope, pause_s = sys.argv[1:]
 oidc = Oidc(tuple(scope.split())) if scope else None
@@ -342,7 +343,7 @@ def test_an_embedded_server_is_started_once_and_keeps_its_data_in_its_directory(
 
 
 def test_one_that_another_process_uses_is_told_and_what_a_killed_one_left_is_ended(place: Path) -> None:
-    code = f"from vecmig.connectors.weaviate.embedded import embedded; embedded({str(place)!r}); print(1, flush=True); input()"
+    code = f"from vecmig.connectors.weaviate.client.embedded import embedded; embedded({str(place)!r}); print(1, flush=True); input()"
     options = WeaviateOptions("Kb", url=f"embedded:{place}")
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE

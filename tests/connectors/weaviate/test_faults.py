@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.connectors.weaviate.conftest import Connect
 from tests.doubles.weaviate import Code, Double, Fault, Lag
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.ids import stored
+from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.errors import ConnectorError
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.connectors.weaviate.places import batch, make, opened
 from tests.weaviate_server import WeaviateServer
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.filters import message
-from vecmig.connectors.weaviate.parameters import Inverted
+from vecmig.connectors.weaviate.records.filters import message
+from vecmig.connectors.weaviate.schema.parameters import Inverted
 from vecmig.errors import UnsupportedError
 from vecmig.model.collection import Collection, Field, VectorField
 from vecmig.model.filter import All, Any, Compare, Filter, Not, Operator, matches, parse

@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from tests.connectors.weaviate.conftest import Connect
 from tests.doubles.weaviate import Double, Fault
-from vecmig.connectors.weaviate import calls, write
+from vecmig.connectors.weaviate.client import calls
+from vecmig.connectors.weaviate.client.session import TIMEOUT_S
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.mend import REACH_S, before_pauses
-from vecmig.connectors.weaviate.session import TIMEOUT_S
+from vecmig.connectors.weaviate.records import write
+from vecmig.connectors.weaviate.records.mend import REACH_S, before_pauses
 from vecmig.errors import TransientError
 from vecmig.model.batch import Key
 from vecmig.model.digest import digest_of

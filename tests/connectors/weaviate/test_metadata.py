@@ -12,8 +12,8 @@ from weaviate.classes.data import DataObject, GeoCoordinate
 from tests.connectors.weaviate.places import batch, make, opened
 from tests.weaviate_server import WeaviateServer, connected
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.ids import stored
 from vecmig.connectors.weaviate.options import WeaviateOptions
+from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection, Field, FieldType, VectorField
 from vecmig.model.digest import digest_of

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vecmig.connectors.weaviate import ids, names
+from vecmig.connectors.weaviate.records import ids
+from vecmig.connectors.weaviate.schema import names
 
 
 @given(st.text(max_size=20))

@@ -11,7 +11,7 @@ from tests.connectors.weaviate.places import batch, opened, read
 from tests.doubles.weaviate import running
 from tests.weaviate_server import WeaviateServer, started_weaviate
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.ids import stored
+from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.model.batch import Key, RecordBatch
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.digest import digest_of

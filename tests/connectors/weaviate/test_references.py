@@ -12,7 +12,7 @@ from weaviate.classes.data import DataObject
 from tests.connectors.weaviate.places import make, options, remove
 from tests.weaviate_server import WeaviateServer, connected
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.unread import findings
+from vecmig.connectors.weaviate.schema.unread import findings
 from vecmig.errors import UnsupportedError
 
 NAME, AUTHORS = "BooksOfOthers", "AuthorsOfOthers"

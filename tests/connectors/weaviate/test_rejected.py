@@ -6,7 +6,7 @@ import pytest
 
 from tests.connectors.weaviate.places import batch, opened
 from tests.weaviate_server import WeaviateServer
-from vecmig.connectors.weaviate.ids import stored
+from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection, VectorField
 

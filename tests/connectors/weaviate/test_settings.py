@@ -13,7 +13,7 @@ from tests.doubles.weaviate import running
 from tests.weaviate_server import WeaviateServer, started_weaviate
 from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.connectors.weaviate.options import WeaviateOptions
-from vecmig.connectors.weaviate.parameters import Hnsw, Inverted, Quantizer
+from vecmig.connectors.weaviate.schema.parameters import Hnsw, Inverted, Quantizer
 from vecmig.errors import ConnectorError
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection, Field, Index, Metric, VectorField

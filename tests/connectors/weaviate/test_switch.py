@@ -15,11 +15,11 @@ from tests.connectors.weaviate.conftest import Connect
 from tests.doubles.weaviate import Double, Fault
 from tests.doubles.weaviate.errors import Code
 from tests.weaviate_server import WeaviateServer, connected
-from vecmig.connectors.weaviate import aliases
-from vecmig.connectors.weaviate.calls import Calls
+from vecmig.connectors.weaviate.client.calls import Calls
 from vecmig.connectors.weaviate.connector import WeaviateConnector
-from vecmig.connectors.weaviate.names import CLASS, beside, class_name, derived
 from vecmig.connectors.weaviate.options import WeaviateOptions
+from vecmig.connectors.weaviate.schema import aliases
+from vecmig.connectors.weaviate.schema.names import CLASS, beside, class_name, derived
 from vecmig.errors import CollectionConflict, ConnectorError, UnsupportedError
 from vecmig.model.batch import Key
 from vecmig.testing.contract import COLLECTION, KEYS, held, records

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from vecmig.connectors.pgvector import ddl, index, partitions, read, switch, write
-from vecmig.connectors.pgvector import fingerprint as versions
-from vecmig.connectors.pgvector import search as nearest
-from vecmig.connectors.pgvector.columns import check_writable
-from vecmig.connectors.pgvector.describe import find, require
-from vecmig.connectors.pgvector.keys import check_told_apart
+from vecmig.connectors.pgvector.client.session import Session, Sessions
 from vecmig.connectors.pgvector.options import PgvectorOptions
-from vecmig.connectors.pgvector.session import Session, Sessions
-from vecmig.connectors.pgvector.table import Table
-from vecmig.connectors.pgvector.write import Memory
+from vecmig.connectors.pgvector.records import fingerprint as versions
+from vecmig.connectors.pgvector.records import partitions, read, write
+from vecmig.connectors.pgvector.records import search as nearest
+from vecmig.connectors.pgvector.records.columns import check_writable
+from vecmig.connectors.pgvector.records.keys import check_told_apart
+from vecmig.connectors.pgvector.records.write import Memory
+from vecmig.connectors.pgvector.schema import ddl, index, switch
+from vecmig.connectors.pgvector.schema.describe import find, require
+from vecmig.connectors.pgvector.schema.table import Table
 from vecmig.errors import UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from vecmig.connectors.pgvector.describe import find
-from vecmig.connectors.pgvector.errors import EXTENSION_WAY_OUT, translated
-from vecmig.connectors.pgvector.names import parse_table
+from vecmig.connectors.pgvector.client.errors import EXTENSION_WAY_OUT, translated
+from vecmig.connectors.pgvector.client.session import Session, Sessions, endpoint
 from vecmig.connectors.pgvector.options import PgvectorOptions
-from vecmig.connectors.pgvector.session import Session, Sessions, endpoint
+from vecmig.connectors.pgvector.schema.describe import find
+from vecmig.connectors.pgvector.schema.names import parse_table
 from vecmig.errors import VecmigError
 
 MIN_SERVER = 140_000

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from vecmig.connectors.pgvector.names import (
+from vecmig.connectors.pgvector.schema.names import (
     EMBEDDING,
     MAX_BYTES,
     RESERVED,

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from vecmig.connectors.pgvector.footprint import footprint
 from vecmig.connectors.pgvector.limits import complete, refusals, unsearchable
-from vecmig.connectors.pgvector.names import beside
+from vecmig.connectors.pgvector.schema.names import beside
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
@@ -100,7 +100,7 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def place(self) -> str:
-        from vecmig.connectors.pgvector.session import endpoint
+        from vecmig.connectors.pgvector.client.session import endpoint
 
         return endpoint(self)
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from pinecone import Pinecone
 
-from vecmig.connectors.pinecone import index as control_plane
-from vecmig.connectors.pinecone import partitions, probe, read, search, visible, write
-from vecmig.connectors.pinecone.calls import Calls
-from vecmig.connectors.pinecone.fields import DENSE, SPARSE
-from vecmig.connectors.pinecone.opening import Opened, opened
+from vecmig.connectors.pinecone.client.calls import Calls
+from vecmig.connectors.pinecone.client.opening import Opened, opened
+from vecmig.connectors.pinecone.client.session import control_plane as connected
 from vecmig.connectors.pinecone.options import CONTROL_PLANE, PineconeOptions
-from vecmig.connectors.pinecone.read import Reading
-from vecmig.connectors.pinecone.session import control_plane as connected
+from vecmig.connectors.pinecone.records import partitions, read, search, visible, write
+from vecmig.connectors.pinecone.records.read import Reading
+from vecmig.connectors.pinecone.schema import index as control_plane
+from vecmig.connectors.pinecone.schema import probe
+from vecmig.connectors.pinecone.schema.fields import DENSE, SPARSE
 from vecmig.errors import CollectionConflict, CollectionNotFound, UnsupportedError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from vecmig.connectors.pinecone import fields, tags
-from vecmig.connectors.pinecone.fields import Kind
+from vecmig.connectors.pinecone.schema import fields, tags
+from vecmig.connectors.pinecone.schema.fields import Kind
 from vecmig.model.collection import Collection, Metric, VectorField
 
 METRICS: dict[Metric, str] = {"cosine": "cosine", "dot": "dotproduct", "l2": "euclidean"}

@@ -10,9 +10,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from vecmig.connectors.pinecone.costs import costs
-from vecmig.connectors.pinecone.fields import Kind, kind_of
 from vecmig.connectors.pinecone.footprint import footprint
 from vecmig.connectors.pinecone.limits import MAX_INDEX, complete, refusals
+from vecmig.connectors.pinecone.schema.fields import Kind, kind_of
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
@@ -139,12 +139,12 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
         ]
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
-        from vecmig.connectors.pinecone.rewrites import rewrites
+        from vecmig.connectors.pinecone.records.rewrites import rewrites
 
         return tuple(rewrites(declared, self.kind, sample))
 
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
-        from vecmig.connectors.pinecone.rewrites import rejects
+        from vecmig.connectors.pinecone.records.rewrites import rejects
 
         return rejects(declared, self.kind, sample)
 

@@ -5,19 +5,20 @@ import json
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from vecmig.connectors.weaviate import collection as schemas
-from vecmig.connectors.weaviate import mend as mending
-from vecmig.connectors.weaviate import names, read, search, settings, tenants, write
-from vecmig.connectors.weaviate import settle as queues
-from vecmig.connectors.weaviate import switch as switching
-from vecmig.connectors.weaviate.calls import Calls
-from vecmig.connectors.weaviate.errors import ERRORS, translated
-from vecmig.connectors.weaviate.metadata import encoding_of
+from vecmig.connectors.weaviate.client.calls import Calls
+from vecmig.connectors.weaviate.client.errors import ERRORS, translated
+from vecmig.connectors.weaviate.client.proto import aggregate_pb2
+from vecmig.connectors.weaviate.client.session import Session, connected
 from vecmig.connectors.weaviate.options import WeaviateOptions
-from vecmig.connectors.weaviate.proto import aggregate_pb2
-from vecmig.connectors.weaviate.read import Reading
-from vecmig.connectors.weaviate.send import Writing
-from vecmig.connectors.weaviate.session import Session, connected
+from vecmig.connectors.weaviate.records import mend as mending
+from vecmig.connectors.weaviate.records import read, search, write
+from vecmig.connectors.weaviate.records import settle as queues
+from vecmig.connectors.weaviate.records.metadata import encoding_of
+from vecmig.connectors.weaviate.records.read import Reading
+from vecmig.connectors.weaviate.records.send import Writing
+from vecmig.connectors.weaviate.schema import collection as schemas
+from vecmig.connectors.weaviate.schema import names, settings, tenants
+from vecmig.connectors.weaviate.schema import switch as switching
 from vecmig.errors import CollectionConflict, CollectionNotFound, ConnectorError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from vecmig.connectors.weaviate import settings
-from vecmig.connectors.weaviate.names import CLASS, DIGEST, class_name
+from vecmig.connectors.weaviate.schema import settings
+from vecmig.connectors.weaviate.schema.names import CLASS, DIGEST, class_name
 from vecmig.model.collection import Collection, Field, Index, Metric, VectorField
 
 if TYPE_CHECKING:
     from vecmig.connectors.weaviate.options import WeaviateOptions
-    from vecmig.connectors.weaviate.parameters import Quantizer
+    from vecmig.connectors.weaviate.schema.parameters import Quantizer
 
 METRICS: dict[Metric, str] = {
     "cosine": "cosine",

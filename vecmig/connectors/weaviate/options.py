@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from vecmig.connectors.weaviate import limits
 from vecmig.connectors.weaviate.footprint import footprint
-from vecmig.connectors.weaviate.names import beside, class_name
-from vecmig.connectors.weaviate.parameters import Hnsw, Inverted, Oidc, Quantizer
+from vecmig.connectors.weaviate.schema.names import beside, class_name
+from vecmig.connectors.weaviate.schema.parameters import Hnsw, Inverted, Oidc, Quantizer
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
@@ -153,12 +153,12 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
         return limits.refusals(self, self.complete(declared, actual), actual)
 
     def rewrites(self, declared: Collection, sample: "RecordBatch") -> Sequence[str]:
-        from vecmig.connectors.weaviate.rewrites import rewrites
+        from vecmig.connectors.weaviate.records.rewrites import rewrites
 
         return tuple(rewrites(declared, sample))
 
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
-        from vecmig.connectors.weaviate.rewrites import rejects
+        from vecmig.connectors.weaviate.records.rewrites import rejects
 
         return rejects(declared, sample)
 
