@@ -10,6 +10,7 @@ VecmigError
 │   └── GuardError            a limit, a protected environment or a destructive step stops here
 ├── ConnectorError            a store refused or failed: final, but for
 │   ├── TransientError        the same call may succeed later
+│   │   └── LostAnswer        an embedding provider was asked, and no whole answer came: it may have charged
 │   ├── RefusedText           an embedding provider does not take a text
 │   ├── CollectionConflict    one of this name exists, but differs or is not vecmig's
 │   └── CollectionNotFound
@@ -101,6 +102,9 @@ class ConnectorError(VecmigError): ...
 
 
 class TransientError(ConnectorError): ...
+
+
+class LostAnswer(TransientError): ...
 
 
 class RefusedText(ConnectorError): ...

@@ -261,7 +261,7 @@ TextKind = Literal["passage", "query"]
 class Embedded:
     """What one request gave."""
 
-    vectors: NDArray[np.float32]  # (n, d), in the order of the texts
+    vectors: NDArray[np.float32]  # (n, d), in the order of the texts; not finite where the model makes none of a text
     tokens: int  # that were charged
 
 
@@ -294,9 +294,10 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
         """Embed the texts in one request, within the limits; it waits where the rate asks for that.
 
-        Raises TransientError where the same request may succeed later, RefusedText where the provider does not take the
-        texts (one of them, where there are several), ConnectorError where nothing helps: a wrong key, an unknown model,
-        a spent quota.
+        Raises TransientError where the same request may succeed later (LostAnswer where it may have been charged all the
+        same), RefusedText where the provider does not take the texts (one of them, or all together, where there are
+        several), ConnectorError where nothing helps: a wrong key, an unknown model, a spent quota. No message holds a key
+        or a text.
         """
 
     def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vecmig.embedding.cache import Cache
-from vecmig.errors import GuardError, RefusedText, Stopped, TransientError
-from vecmig.protocols import Embedded, Embedder, TextKind
+from vecmig.errors import ConnectorError, GuardError, LostAnswer, RefusedText, Stopped, TransientError
+from vecmig.protocols import Embedder, TextKind
 from vecmig.retry import retrying
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Buyer:
     ) -> None:
         self._embedder, self._model, self._cache, self._payer = embedder, model, cache, payer
         self._stop, self._kind, self._lock = stop, kind, RLock()
+        self._closed = False
         self._waiting: list[_Asked] = []  # for a request that is not full yet
         self._under_way: dict[bytes, Future[Vector]] = {}
         self._pool = ThreadPoolExecutor(max(1, embedder.limits.at_once), thread_name_prefix="embed")
@@ -82,8 +83,9 @@ class Buyer:
         return 2 * limits.max_items * max(1, limits.at_once)
 
     def close(self) -> None:
-        """Wait for what is under way; what waits is not sent."""
+        """Wait for what is under way; what waits is not sent, nor are the halves of what is refused."""
         with self._lock:
+            self._closed = True
             for asked in self._waiting:
                 asked.result.cancel()
             self._waiting.clear()
@@ -117,15 +119,11 @@ class Buyer:
                     self._under_way.pop(asked.key, None)
 
     def _buy(self, batch: Sequence[_Asked]) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() or self._closed:
             raise Stopped("stopped at your wish; what was embedded is kept. Run the same command again to go on")
-        tokens = sum(asked.tokens for asked in batch)
-        number = self._reserved(tokens)
         try:
-            texts = [asked.text for asked in batch]
-            got: Embedded = retrying(self._stop, PATIENCE_S)(self._embedder.embed, texts, self._kind)
+            vectors = retrying(self._stop, PATIENCE_S)(self._attempt, batch)
         except RefusedText:
-            self._cache.release(number)
             if len(batch) == 1:
                 raise
             half = len(batch) // 2  # nothing says which text it is
@@ -135,16 +133,32 @@ class Buyer:
                 except RefusedText as error:
                     part[0].result.set_exception(error)  # only one text is refused as such
             return
-        except TransientError as error:
-            self._cache.release(number)
-            raise TransientError(f"{error} (spent so far: {self._spent_text()})") from error
-        except Exception:
+        except ConnectorError as error:
+            if self._payer.usd_per_million_tokens == 0:
+                raise
+            final = TransientError if isinstance(error, TransientError) else ConnectorError
+            raise final(f"{error} (spent so far: {self._spent_text()})") from error
+        for asked in batch:
+            if asked.key in vectors:
+                asked.result.set_result(vectors[asked.key])
+            else:
+                asked.result.set_exception(RefusedText(f"{self._model} makes no vector of it: not all of it are numbers"))
+
+    def _attempt(self, batch: Sequence[_Asked]) -> dict[bytes, Vector]:
+        """Send one request, and keep what came; return the vectors, but those that are not finite."""
+        number = self._reserved(sum(asked.tokens for asked in batch))
+        try:
+            got = self._embedder.embed([asked.text for asked in batch], self._kind)
+        except LostAnswer:
+            self._cache.charge(number)  # nobody knows better
+            raise
+        except BaseException:
             self._cache.release(number)
             raise
-        vectors = {asked.key: got.vectors[n] for n, asked in enumerate(batch)}
+        whole = np.isfinite(got.vectors).all(axis=1)
+        vectors = {asked.key: got.vectors[n] for n, asked in enumerate(batch) if whole[n]}
         self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
-        for asked in batch:
-            asked.result.set_result(vectors[asked.key])
+        return vectors
 
     def _reserved(self, tokens: int) -> int:
         """Note the request. Raises GuardError where it would go over the budget."""

@@ -105,10 +105,15 @@ class Cache:
         with self._told():
             self._connection.execute("DELETE FROM under_way WHERE id = ?", (number,))
 
+    def charge(self, number: int) -> None:
+        """Count a request as charged though it gave nothing."""
+        with self._told(), self._transaction():
+            self._charge("id = ?", number)
+
     def keep(
         self, number: int, run: str, model: str, vectors: Mapping[bytes, NDArray[np.float32]], tokens: int, usd: float
     ) -> None:
-        """Store what a request gave, and its bill, in one step; durable on return."""
+        """Store what a request gave, and its bill, in one step; once it returns, a kill changes nothing of it."""
         now, each = int(time.time()), tokens // max(1, len(vectors))
         rows = [(key, np.ascontiguousarray(vector, "<f4").tobytes(), each, now, run) for key, vector in vectors.items()]
         with self._told(), self._transaction():
@@ -135,16 +140,7 @@ class Cache:
         """Keep what this run pays for until `finish`. For a run that holds the lock of its state."""
         with self._told(), self._transaction():
             self._connection.execute("INSERT OR IGNORE INTO unfinished VALUES (?, ?)", (run, int(time.time())))
-            # what an earlier process left under way was sent, or not: it counts as charged
-            left = "SELECT run, model, count(*), sum(tokens), sum(usd) FROM under_way WHERE run = ? GROUP BY run, model"
-            for row in self._connection.execute(left, (run,)).fetchall():
-                self._connection.execute(
-                    "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (run, model) DO UPDATE SET"
-                    " requests = requests + excluded.requests, tokens = tokens + excluded.tokens,"
-                    " usd = usd + excluded.usd",
-                    row,
-                )
-            self._connection.execute("DELETE FROM under_way WHERE run = ?", (run,))
+            self._charge("run = ?", run)  # what an earlier process left under way was sent, or not
 
     def finish(self, run: str) -> None:
         """Let go of what this run paid for: it may be evicted from now on."""
@@ -169,6 +165,17 @@ class Cache:
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return removed
+
+    def _charge(self, which: str, value: object) -> None:
+        """Count requests that are under way as charged."""
+        grouped = f"SELECT run, model, count(*), sum(tokens), sum(usd) FROM under_way WHERE {which} GROUP BY run, model"
+        for row in self._connection.execute(grouped, (value,)).fetchall():
+            self._connection.execute(
+                "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (run, model) DO UPDATE SET"
+                " requests = requests + excluded.requests, tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
+                row,
+            )
+        self._connection.execute(f"DELETE FROM under_way WHERE {which}", (value,))
 
     def _evict(self) -> None:
         """Make room: the oldest tenth goes, again and again, but what an unfinished migration paid for."""

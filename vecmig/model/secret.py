@@ -36,8 +36,8 @@ class Secret:
         if not value.strip():
             raise SpecError(Problem(f"`{self.expression}` is empty", hint="give the variable a value, then run again"))
         if value != self.expression:
-            _revealed.add(value)
-            _revealed.update(os.environ[name] for name in os.environ if name in self.expression)
+            found = (value, *(os.environ[name] for name in os.environ if name in self.expression))
+            _revealed.update(text for each in found for text in (each, each.strip()))  # a client may show it trimmed
         return value
 
 

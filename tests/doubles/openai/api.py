@@ -16,6 +16,7 @@ class Model:
     dimensions: int
     shortens: bool = True
     ignores_dimensions: bool = False  # as some servers do
+    ignores_encoding: bool = False  # answers with numbers always
 
 
 MODELS = {
@@ -59,7 +60,7 @@ def asked_for(body: Any, models: dict[str, Model]) -> Asked:
     if body.get("encoding_format", "float") not in ("float", "base64"):
         raise Refused("Invalid value for 'encoding_format'.", param="encoding_format")
     dimensions = model.dimensions if wanted is None or model.ignores_dimensions else wanted
-    is_base64 = body.get("encoding_format") == "base64"
+    is_base64 = body.get("encoding_format") == "base64" and not model.ignores_encoding
     return Asked(name, texts, dimensions, is_base64, [tokens(text) for text in texts], body.get("input_type"))
 
 

@@ -58,6 +58,8 @@ class Limits:
                 capacity = per_minute * self.burst_s / 60
                 level, at = self._buckets.get((key, name), (capacity, now))
                 level = min(capacity, level + (now - at) * per_minute / 60)
+                if amount > per_minute:
+                    raise _too_large(name, per_minute, amount)
                 # a request of more than a bucket holds empties it
                 if level < min(amount, capacity) - 1e-9:
                     wait_s = (min(amount, capacity) - level) * 60 / per_minute
@@ -67,6 +69,17 @@ class Limits:
             for place, level in levels.items():
                 self._buckets[place] = level, now
             return headers
+
+
+def _too_large(name: str, per_minute: float, amount: float) -> Refused:
+    return Refused(
+        f"Request too large for this model in organization org-1 on {name} per min (TPM): Limit {per_minute:g}, Requested "
+        f"{amount:g}. The input or output tokens must be reduced in order to run successfully.",
+        429,
+        type=name,
+        code="rate_limit_exceeded",
+        headers=_headers(name, per_minute, per_minute, 0),
+    )
 
 
 def _too_many(name: str, per_minute: float, level: float, wait_s: float) -> Refused:

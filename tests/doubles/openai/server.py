@@ -43,6 +43,8 @@ class Request:
     at: float
     input_type: str | None = None
     dimensions: int | None = None
+    is_base64: bool = False  # the answer's vectors
+    tokens: int = 0
 
 
 class Double:
@@ -108,7 +110,10 @@ class Double:
             with self._lock:
                 self._under_way -= 1
                 dimensions = asked.dimensions if asked else None
-                self.requests.append(Request(key, status, texts, time.monotonic(), words, dimensions))
+                is_base64, tokens = (asked.is_base64, sum(asked.counts)) if asked else (False, 0)
+                self.requests.append(
+                    Request(key, status, texts, time.monotonic(), words, dimensions, is_base64, tokens)
+                )
 
     def _check_key(self, key: str) -> None:
         if self.keys is not None and key not in self.keys:

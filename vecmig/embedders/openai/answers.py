@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from vecmig.errors import ConnectorError, RefusedText, TransientError
+from vecmig.errors import ConnectorError, LostAnswer
 
 
 class _Item(Struct):
@@ -35,30 +35,25 @@ class Answer:
 
 
 def read_answer(body: bytes, texts: int, where: str) -> Answer:
-    """Return the vectors in the order of the texts.
-
-    Raises TransientError for an answer that is cut short or mixed up, RefusedText where a vector is none.
-    """
+    """Return the vectors in the order of the texts. Raises LostAnswer for an answer that is cut short or mixed up."""
     try:
         answer = msgspec.json.decode(body, type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TransientError(f"{where}: the answer is not one of OpenAI's API ({len(body):,} bytes)") from error
+        raise LostAnswer(f"{where}: the answer is not one of OpenAI's API ({len(body):,} bytes)") from error
     if len(answer.data) != texts:
-        raise TransientError(f"{where}: {len(answer.data):,} vectors came for {texts:,} texts")
+        raise LostAnswer(f"{where}: {len(answer.data):,} vectors came for {texts:,} texts")
     try:
         found = [_vector(item.embedding) for item in answer.data]
     except (binascii.Error, ValueError) as error:
-        raise TransientError(f"{where}: a vector of the answer cannot be read") from error
+        raise LostAnswer(f"{where}: a vector of the answer cannot be read") from error
     if len(lengths := {len(vector) for vector in found}) != 1 or 0 in lengths:
-        raise TransientError(f"{where}: the vectors of one answer are {_listed(sorted(lengths))} long")
+        raise LostAnswer(f"{where}: the vectors of one answer are {_listed(sorted(lengths))} long")
     vectors = np.empty((texts, lengths.pop()), np.float32)
     places = [place if item.index is None else item.index for place, item in enumerate(answer.data)]
     if sorted(places) != list(range(texts)):
-        raise TransientError(f"{where}: the answer does not say which vector is of which text")
+        raise LostAnswer(f"{where}: the answer does not say which vector is of which text")
     for place, vector in zip(places, found, strict=True):
         vectors[place] = vector
-    if not np.isfinite(vectors).all():
-        raise RefusedText(f"{where}: the model gives no vector: it holds NaN or an infinite value")
     usage = answer.usage or _Usage()
     return Answer(vectors, usage.total_tokens or usage.prompt_tokens)
 

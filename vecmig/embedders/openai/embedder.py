@@ -12,7 +12,7 @@ from vecmig.embedders.identity import identity_of
 from vecmig.embedders.openai import headers
 from vecmig.embedders.openai.answers import check_dimensions, read_answer
 from vecmig.embedders.openai.client import client_of
-from vecmig.embedders.openai.errors import asks_for_less, pause_s, translated
+from vecmig.embedders.openai.errors import asks_for_less, asks_for_smaller, pause_s, translated
 from vecmig.embedders.openai.keys import Key, keys_of
 from vecmig.embedders.openai.lanes import Lane, lanes
 from vecmig.embedders.openai.options import OpenAIOptions
@@ -23,6 +23,7 @@ from vecmig.protocols import Embedded, EmbedderLimits, TextKind
 
 log = logging.getLogger(__name__)
 MAX_REQUEST_TOKENS = 300_000  # OpenAI's reference, "Create embeddings"
+OF_A_MINUTE = 6  # a request has a sixth of a minute's tokens at most: limits are measured in shorter windows, too
 AT_ONCE = 4  # requests of one key: an answer takes about a second, and a full one is 17 MB
 
 
@@ -51,9 +52,10 @@ class OpenAIEmbedder:
 
     @property
     def limits(self) -> EmbedderLimits:
+        per_minute = self._lanes.least_tokens_per_minute
         return EmbedderLimits(
             self._options.max_items,
-            MAX_REQUEST_TOKENS,
+            MAX_REQUEST_TOKENS if per_minute is None else max(1, min(MAX_REQUEST_TOKENS, int(per_minute / OF_A_MINUTE))),
             self._max_text_tokens,
             self._lanes.requests_per_minute,
             self._lanes.tokens_per_minute,
@@ -129,8 +131,10 @@ class OpenAIEmbedder:
                 extra_body={"input_type": words.query if kind == "query" else words.passage} if words else None,
             )
         except openai.APIError as error:
-            self._lanes.failed(lane, slow_down=asks_for_less(error), pause_s=pause_s(error))
-            raise translated(error, self._where, self._model, keys[lane.number - 1].name) from error
+            told = headers.limits(error.response.headers) if isinstance(error, openai.APIStatusError) else (None, None)
+            pause = None if asks_for_smaller(error) else pause_s(error)
+            self._lanes.failed(lane, told, slow_down=asks_for_less(error), pause_s=pause)
+            raise translated(error, self._where, self._model, keys[lane.number - 1].name, texts) from error
         except UnicodeEncodeError as error:
             self._lanes.failed(lane)
             raise RefusedText(f"{self._where}: a text holds half a character, which is no Unicode") from error

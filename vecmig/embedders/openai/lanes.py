@@ -15,6 +15,7 @@ from vecmig.errors import TransientError
 log = logging.getLogger(__name__)
 PATIENCE_S = 90.0  # a lane that is to pause longer is not waited for: a limit of a day is used up, not one of a minute
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # after a refusal that does not say how long
+Told = tuple[float | None, float | None]  # by an answer: requests and tokens a minute
 
 
 @dataclass(slots=True)
@@ -51,6 +52,10 @@ class Lane:
     under_way: int = 0
     refusals: int = 0  # in a row
 
+    def told(self, limits: Told) -> None:
+        for rate, limit in zip((self.requests, self.tokens), limits, strict=True):
+            rate.told(limit)
+
     def free_at(self, now: float) -> float:
         return max(now, self.requests.free_at, self.tokens.free_at, self.paused_until)
 
@@ -72,6 +77,11 @@ class Lanes:
     @property
     def tokens_per_minute(self) -> float | None:
         return _sum([lane.tokens.per_minute for lane in self.lanes])
+
+    @property
+    def least_tokens_per_minute(self) -> float | None:
+        """Of one lane: any of them may be the next one."""
+        return min((rate for lane in self.lanes if (rate := lane.tokens.per_minute) is not None), default=None)
 
     def take(self, tokens: float) -> Lane:
         """Wait until a lane has room for one more request with so many tokens. Raises TransientError."""
@@ -95,19 +105,21 @@ class Lanes:
             with self._lock:
                 lane.under_way -= 1
 
-    def done(self, lane: Lane, tokens: float, told: tuple[float | None, float | None]) -> None:
+    def done(self, lane: Lane, tokens: float, told: Told) -> None:
         """Note an answer: tokens more than were taken, or less, and the limits (requests, tokens) that it told."""
         with self._lock:
             lane.under_way -= 1
             lane.refusals = 0
-            for rate, limit in zip((lane.requests, lane.tokens), told, strict=True):
-                rate.told(limit)
+            lane.told(told)
             lane.tokens.correct(tokens)
 
-    def failed(self, lane: Lane, *, slow_down: bool = False, pause_s: float | None = None) -> None:
-        """Note a request without an answer; the lane pauses where that was asked for."""
+    def failed(
+        self, lane: Lane, told: Told = (None, None), *, slow_down: bool = False, pause_s: float | None = None
+    ) -> None:
+        """Note a request that was not granted, and the limits that it told; the lane pauses where that was asked for."""
         with self._lock:
             lane.under_way -= 1
+            lane.told(told)
             now = self.clock()
             if pause_s is None:
                 if not slow_down or now < lane.paused_until:  # those that were under way together count once

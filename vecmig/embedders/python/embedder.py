@@ -14,7 +14,7 @@ from vecmig.embedders.identity import identity_of
 from vecmig.embedders.prefixes import Prefixes
 from vecmig.embedders.python.loading import Function, load, own_errors
 from vecmig.embedders.python.options import PythonOptions
-from vecmig.errors import ConnectorError, RefusedText
+from vecmig.errors import ConnectorError
 from vecmig.protocols import Embedded, EmbedderLimits, TextKind
 
 
@@ -82,8 +82,6 @@ class PythonEmbedder:
                 f"`{call}` gives vectors of {vectors.shape[1]:,} dimensions, not of {self._dimensions:,}: set"
                 f" `dimensions` to {vectors.shape[1]}, or leave it out"
             )
-        if not np.isfinite(vectors).all():
-            raise RefusedText(f"`{call}` gives no vector: it holds NaN or an infinite value")
         return vectors
 
 

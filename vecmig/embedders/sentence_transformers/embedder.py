@@ -13,7 +13,7 @@ from vecmig.embedders.identity import identity_of
 from vecmig.embedders.prefixes import prefixes_of
 from vecmig.embedders.sentence_transformers.loading import load, version_of
 from vecmig.embedders.sentence_transformers.options import SentenceTransformersOptions
-from vecmig.errors import ConnectorError, RefusedText, UnsupportedError
+from vecmig.errors import ConnectorError, UnsupportedError
 from vecmig.protocols import Embedded, EmbedderLimits, TextKind
 
 _OWN_NAMES = {"passage": ("document", "passage", "corpus"), "query": ("query",)}  # of a model's prompts
@@ -63,8 +63,6 @@ class SentenceTransformersEmbedder:
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
         vectors = self._encode(list(texts), kind)
-        if not np.isfinite(vectors).all():
-            raise RefusedText(f"{self._model} gives no vector: it holds NaN or an infinite value")
         if self._shortens:
             vectors = vectors[:, : self._dimensions]
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float32).tiny)
