@@ -142,7 +142,9 @@ class Buyer:
             if asked.key in vectors:
                 asked.result.set_result(vectors[asked.key])
             else:
-                asked.result.set_exception(RefusedText(f"{self._model} makes no vector of it: not all of it are numbers"))
+                asked.result.set_exception(
+                    RefusedText(f"{self._model} makes no vector of it: not all of it are numbers")
+                )
 
     def _attempt(self, batch: Sequence[_Asked]) -> dict[bytes, Vector]:
         """Send one request, and keep what came; return the vectors, but those that are not finite."""

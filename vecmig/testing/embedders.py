@@ -60,9 +60,7 @@ class EmbedderContract:
         once = options.anchored("/somewhere")
         assert once.anchored("/elsewhere") == once
 
-    def test_each_text_has_a_vector_in_the_order_of_the_texts(
-        self, embedder: Embedder, dimensions: int | None
-    ) -> None:
+    def test_each_text_has_a_vector_in_the_order_of_the_texts(self, embedder: Embedder, dimensions: int | None) -> None:
         made = embedder.embed(TEXTS, "passage").vectors
         assert made.dtype == np.float32
         assert made.shape == (len(TEXTS), dimensions or made.shape[1])

@@ -13,7 +13,7 @@ from vecmig.embedders.openai.options import OpenAIOptions
 from vecmig.errors import ConnectorError, LostAnswer, RefusedText, SpecError, TransientError, VecmigError
 
 KEY = "sk-live-0123456789"
-TEXT = "The patient's name is Ada Lovelace, born 1815, and \"she\" paid with 4111 1111 1111 1111."
+TEXT = 'The patient\'s name is Ada Lovelace, born 1815, and "she" paid with 4111 1111 1111 1111.'
 
 
 def failure(double: Double, *keys: str, texts: tuple[str, ...] = (TEXT,), **more: object) -> VecmigError:

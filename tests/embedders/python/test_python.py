@@ -87,7 +87,9 @@ def test_what_changes_vectors_changes_the_identity(changed: dict[str, Any]) -> N
     assert one != other
 
 
-def test_a_module_that_is_not_installed_is_found_beside_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_is_not_installed_is_found_beside_the_spec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "of_the_test.py").write_text("def f(texts):\n    return [[1.0, 2.0] for _ in texts]\n")
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -102,7 +104,10 @@ def test_a_module_that_is_not_installed_is_found_beside_the_spec(tmp_path: Path,
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"call": "not_there:f"}, "the module 'not_there' is not installed; if it is a file, `path` names its directory"),
+        (
+            {"call": "not_there:f"},
+            "the module 'not_there' is not installed; if it is a file, `path` names its directory",
+        ),
         ({"call": f"{HERE}:gone"}, "gone"),
         ({"call": f"{HERE}:number"}, "cannot be called: it is a int"),
         ({"call": f"{HERE}:Neither", "factory": True}, "can neither be called nor has it a method `encode`"),

@@ -55,7 +55,9 @@ class OpenAIEmbedder:
         per_minute = self._lanes.least_tokens_per_minute
         return EmbedderLimits(
             self._options.max_items,
-            MAX_REQUEST_TOKENS if per_minute is None else max(1, min(MAX_REQUEST_TOKENS, int(per_minute / OF_A_MINUTE))),
+            MAX_REQUEST_TOKENS
+            if per_minute is None
+            else max(1, min(MAX_REQUEST_TOKENS, int(per_minute / OF_A_MINUTE))),
             self._max_text_tokens,
             self._lanes.requests_per_minute,
             self._lanes.tokens_per_minute,

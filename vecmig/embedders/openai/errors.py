@@ -15,7 +15,12 @@ SHORTEST = 4  # a text: what is shorter stands in any message
 _QUOTED = re.compile(
     r"(?<!\w)(?:'.*'|\".*\"|`.*`)(?!\w)", re.DOTALL
 )  # to the last: it may be a text, with quotes in it
-_UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}  # of the SDK's client, by any name of it
+_UNSENT = {
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "UnsupportedProtocol",
+}  # of the SDK's client, by any name of it
 _TEXT_PARAMETERS = re.compile(r"\W*input\b")  # of a 400; any other parameter is not the text's fault
 
 
