@@ -42,6 +42,12 @@ def opened(name: str = NAME, dimensions: int | None = None, **options: Any) -> E
     return SentenceTransformersOptions(**{"path": directory(), "device": "cpu", **options}).open(name, dimensions)
 
 
+@pytest.fixture(scope="module")
+def loaded() -> Iterator[Embedder]:
+    with closing(opened(max_items=64)) as embedder:
+        yield embedder
+
+
 @with_model
 class TestMiniLM(EmbedderContract):
     vendor = ("sentence_transformers", "torch", "transformers", "huggingface_hub", "numpy", "pyarrow")
@@ -57,11 +63,6 @@ class TestMiniLM(EmbedderContract):
     @pytest.fixture
     def options(self) -> SentenceTransformersOptions:
         return SentenceTransformersOptions(path=directory(), max_items=64)
-
-    @pytest.fixture(scope="class")
-    def loaded(self) -> Iterator[Embedder]:
-        with closing(opened(max_items=64)) as embedder:
-            yield embedder
 
     @pytest.fixture
     def embedder(self, loaded: Embedder) -> Embedder:
@@ -153,7 +154,9 @@ def test_a_model_that_is_not_there_is_said_with_the_ways_out(tmp_path: Path, mon
     with pytest.raises(ConnectorError, match=r"there is no model in .*: `path` names a directory that holds config"):
         SentenceTransformersOptions(path=str(tmp_path)).open(NAME, None)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ConnectorError, match=f"the model '{NAME}' cannot be loaded from {tmp_path}: .*look at its name"):
+    with pytest.raises(
+        ConnectorError, match=f"the model '{NAME}' cannot be loaded from {tmp_path}: .*look at its name"
+    ):
         SentenceTransformersOptions(path=str(tmp_path), device="cpu").open(NAME, None)
 
 

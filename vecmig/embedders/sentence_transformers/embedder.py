@@ -13,7 +13,7 @@ from vecmig.embedders.identity import identity_of
 from vecmig.embedders.prefixes import prefixes_of
 from vecmig.embedders.sentence_transformers.loading import load, version_of
 from vecmig.embedders.sentence_transformers.options import SentenceTransformersOptions
-from vecmig.errors import ConnectorError, UnsupportedError
+from vecmig.errors import ConnectorError, RefusedText, UnsupportedError
 from vecmig.protocols import Embedded, EmbedderLimits, TextKind
 
 _OWN_NAMES = {"passage": ("document", "passage", "corpus"), "query": ("query",)}  # of a model's prompts
@@ -62,6 +62,10 @@ class SentenceTransformersEmbedder:
         return True
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        try:
+            "".join(texts).encode()
+        except UnicodeEncodeError as error:  # the tokenizer would raise TypeError, as for a fault of ours
+            raise RefusedText(f"{self._model}: a text holds half a character, which is no Unicode") from error
         vectors = self._encode(list(texts), kind)
         if self._shortens:
             vectors = vectors[:, : self._dimensions]
