@@ -16,6 +16,7 @@ from vecmig.retry import retrying
 
 log = logging.getLogger(__name__)
 Vector = NDArray[np.float32]  # (d,)
+OTHERS_S = 0.1  # between two looks at what another process is buying
 PATIENCE_S = 300.0  # a provider's rate limits are those of a minute, and its bad quarters of an hour are known
 
 
@@ -119,37 +120,48 @@ class Buyer:
                     self._under_way.pop(asked.key, None)
 
     def _buy(self, batch: Sequence[_Asked]) -> None:
-        if self._stop.is_set() or self._closed:
-            raise Stopped("stopped at your wish; what was embedded is kept. Run the same command again to go on")
-        try:
-            vectors = retrying(self._stop, PATIENCE_S)(self._attempt, batch)
-        except RefusedText:
-            if len(batch) == 1:
-                raise
-            half = len(batch) // 2  # nothing says which text it is
-            for part in (batch[:half], batch[half:]):
-                try:
-                    self._buy(part)
-                except RefusedText as error:
-                    part[0].result.set_exception(error)  # only one text is refused as such
-            return
-        except ConnectorError as error:
-            if self._payer.usd_per_million_tokens == 0:
-                raise
-            final = TransientError if isinstance(error, TransientError) else ConnectorError
-            raise final(f"{error} (spent so far: {self._spent_text()})") from error
-        for asked in batch:
-            if asked.key in vectors:
-                asked.result.set_result(vectors[asked.key])
-            else:
-                asked.result.set_exception(
-                    RefusedText(f"{self._model} makes no vector of it: not all of it are numbers")
-                )
+        while batch:
+            if self._stop.is_set() or self._closed:
+                raise Stopped("stopped at your wish; what was embedded is kept. Run the same command again to go on")
+            try:
+                vectors, refused = retrying(self._stop, PATIENCE_S)(self._attempt, batch)
+            except RefusedText:
+                if len(batch) == 1:
+                    raise
+                half = len(batch) // 2  # nothing says which text it is
+                for part in (batch[:half], batch[half:]):
+                    try:
+                        self._buy(part)
+                    except RefusedText as error:
+                        part[0].result.set_exception(error)  # only one text is refused as such
+                return
+            except ConnectorError as error:
+                if self._payer.usd_per_million_tokens == 0:
+                    raise
+                final = TransientError if isinstance(error, TransientError) else ConnectorError
+                raise final(f"{error} (spent so far: {self._spent_text()})") from error
+            for asked in batch:
+                if asked.key in vectors:
+                    asked.result.set_result(vectors[asked.key])
+                elif asked.key in refused:
+                    asked.result.set_exception(RefusedText(f"{self._model} makes of it what is no number"))
+            # others are bought by another process: they will be there, or this one buys them once that one is gone
+            if batch := [asked for asked in batch if not asked.result.done()]:
+                self._stop.wait(OTHERS_S)
 
-    def _attempt(self, batch: Sequence[_Asked]) -> dict[bytes, Vector]:
-        """Send one request, and keep what came; return the vectors, but those that are not finite."""
-        number = self._reserved(sum(asked.tokens for asked in batch))
+    def _attempt(self, batch: Sequence[_Asked]) -> tuple[dict[bytes, Vector], set[bytes]]:
+        """Send one request for what nobody else is buying, and keep what came.
+
+        Return the vectors that are there then, and the keys of texts of which the model makes none.
+        """
+        number = self._cache.reserve(self._payer.run, self._model, 0, 0.0)
         try:
+            found, mine = self._cache.claim(number, [asked.key for asked in batch])
+            if not mine:
+                self._cache.release(number)
+                return found, set()
+            batch = [asked for asked in batch if asked.key in mine]
+            self._price(number, sum(asked.tokens for asked in batch))
             got = self._embedder.embed([asked.text for asked in batch], self._kind)
         except LostAnswer:
             self._cache.charge(number)  # nobody knows better
@@ -157,13 +169,13 @@ class Buyer:
         except BaseException:
             self._cache.release(number)
             raise
-        whole = np.isfinite(got.vectors).all(axis=1)
+        whole = np.isfinite(got.vectors).all(axis=1).tolist()
         vectors = {asked.key: got.vectors[n] for n, asked in enumerate(batch) if whole[n]}
         self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
-        return vectors
+        return found | vectors, mine - vectors.keys()
 
-    def _reserved(self, tokens: int) -> int:
-        """Note the request. Raises GuardError where it would go over the budget."""
+    def _price(self, number: int, tokens: int) -> None:
+        """Note what a request may cost. Raises GuardError where it would go over the budget."""
         with self._lock:
             usd = self._usd(tokens)
             spent = self._cache.spent(self._payer.run).usd
@@ -172,7 +184,7 @@ class Buyer:
                     f"embedding stops here: USD {spent:,.2f} of limits.max_usd ({self._payer.max_usd:,.2f}) are spent, and"
                     f" the next request may cost USD {usd:,.4f}. What was embedded is kept: raise the limit, and run again"
                 )
-            return self._cache.reserve(self._payer.run, self._model, tokens, usd)
+            self._cache.price(number, tokens, usd)
 
     def _usd(self, tokens: int) -> float:
         return tokens * (self._payer.usd_per_million_tokens or 0.0) / 1e6

@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
+from vecmig.embedding.alive import lives, sign_off, sign_up, signed_up
 from vecmig.errors import StateError
 
 FORMAT = 1
@@ -30,6 +33,9 @@ CREATE TABLE IF NOT EXISTS spend (
     PRIMARY KEY (run, model));
 CREATE TABLE IF NOT EXISTS under_way (
     id INTEGER PRIMARY KEY, run TEXT NOT NULL, model TEXT NOT NULL, tokens INTEGER NOT NULL, usd REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS claims (key BLOB PRIMARY KEY, request INTEGER NOT NULL, owner TEXT NOT NULL)
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS claims_request ON claims (request);
 CREATE TABLE IF NOT EXISTS unfinished (run TEXT PRIMARY KEY, since INTEGER NOT NULL);
 """
 
@@ -63,6 +69,7 @@ class Cache:
         """Open or create it. Raises StateError where the file is something else, or damaged."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path, self._max_bytes, self._lock = path, max_bytes, RLock()
+        self._owner: tuple[str, FileLock] | None = None  # once it buys
         self._connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
         with self._told():
             version = self._connection.execute("PRAGMA user_version").fetchone()[0]
@@ -76,21 +83,18 @@ class Cache:
 
     def close(self) -> None:
         with self._lock:
+            if self._owner is not None:
+                with self._told():
+                    self._connection.execute("DELETE FROM claims WHERE owner = ?", (self._owner[0],))
+                sign_off(self._path, *self._owner)
+                self._owner = None
             self._connection.close()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
         """Return the vectors (d,) that are there."""
-        found: dict[bytes, NDArray[np.float32]] = {}
-        wanted = list(dict.fromkeys(keys))
-        for start in range(0, len(wanted), _LOOKED_UP):
-            some = wanted[start : start + _LOOKED_UP]
-            marks = ",".join("?" * len(some))
-            with self._told():
-                rows = self._connection.execute(
-                    f"SELECT key, vector FROM entries WHERE key IN ({marks})", some
-                ).fetchall()
-            found.update((key, np.frombuffer(vector, "<f4")) for key, vector in rows)
-        return found
+        with self._told():
+            rows = self._rows("SELECT key, vector FROM entries WHERE key IN", list(dict.fromkeys(keys)))
+            return {key: np.frombuffer(vector, "<f4") for key, vector in rows}
 
     def reserve(self, run: str, model: str, tokens: int, usd: float) -> int:
         """Note a request that is about to be sent; return its number, for `keep` or `release`."""
@@ -100,10 +104,36 @@ class Cache:
         assert number is not None
         return number
 
+    def claim(self, number: int, keys: Sequence[bytes]) -> tuple[dict[bytes, NDArray[np.float32]], set[bytes]]:
+        """Return the vectors that are there by now, and the keys that are for this request to buy.
+
+        All others are being bought, by another process or another request: they will be there, or can be claimed once
+        it failed or was killed. A claim lasts until `keep`, `release` or `charge`.
+        """
+        with self._told():
+            owner = self._signed_up()
+            with self._transaction():
+                found = self.find(keys)
+                left = [key for key in keys if key not in found]
+                taken = dict(self._rows("SELECT key, owner FROM claims WHERE key IN", left))
+                for other in {*taken.values()} - {owner}:
+                    if not lives(self._path, other):
+                        self._connection.execute("DELETE FROM claims WHERE owner = ?", (other,))
+                        taken = {key: each for key, each in taken.items() if each != other}
+                mine = {key for key in left if key not in taken}
+                rows = [(key, number, owner) for key in mine]
+                self._connection.executemany("INSERT INTO claims VALUES (?, ?, ?)", rows)
+        return found, mine
+
+    def price(self, number: int, tokens: int, usd: float) -> None:
+        """Note what a request may cost, before it is sent."""
+        with self._told():
+            self._connection.execute("UPDATE under_way SET tokens = ?, usd = ? WHERE id = ?", (tokens, usd, number))
+
     def release(self, number: int) -> None:
         """Forget a request that was not charged."""
-        with self._told():
-            self._connection.execute("DELETE FROM under_way WHERE id = ?", (number,))
+        with self._told(), self._transaction():
+            self._end("id = ?", number)
 
     def charge(self, number: int) -> None:
         """Count a request as charged though it gave nothing."""
@@ -118,7 +148,7 @@ class Cache:
         rows = [(key, np.ascontiguousarray(vector, "<f4").tobytes(), each, now, run) for key, vector in vectors.items()]
         with self._told(), self._transaction():
             self._connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", rows)
-            self._connection.execute("DELETE FROM under_way WHERE id = ?", (number,))
+            self._end("id = ?", number)
             self._connection.execute(
                 "INSERT INTO spend VALUES (?, ?, 1, ?, ?) ON CONFLICT (run, model) DO UPDATE SET requests = requests + 1,"
                 " tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
@@ -175,7 +205,27 @@ class Cache:
                 " requests = requests + excluded.requests, tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
                 row,
             )
+        self._end(which, value)
+
+    def _end(self, which: str, value: object) -> None:
+        """Forget requests that are under way, and their claims."""
+        requests = f"SELECT id FROM under_way WHERE {which}"
+        self._connection.execute(f"DELETE FROM claims WHERE request IN ({requests})", (value,))
         self._connection.execute(f"DELETE FROM under_way WHERE {which}", (value,))
+
+    def _signed_up(self) -> str:
+        """Return the name of this one among those that buy. The first time, clean up after those that were killed."""
+        if self._owner is None:
+            for other in [*signed_up(self._path)]:
+                if not lives(self._path, other):
+                    self._connection.execute("DELETE FROM claims WHERE owner = ?", (other,))
+            self._owner = sign_up(self._path)
+        return self._owner[0]
+
+    def _rows(self, sql: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Any]]:
+        for start in range(0, len(keys), _LOOKED_UP):
+            some = keys[start : start + _LOOKED_UP]
+            yield from self._connection.execute(f"{sql} ({','.join('?' * len(some))})", some).fetchall()
 
     def _evict(self) -> None:
         """Make room: the oldest tenth goes, again and again, but what an unfinished migration paid for."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 
 import numpy as np
 import pytest
@@ -83,10 +83,8 @@ class EmbedderContract:
         assert np.isfinite(embedder.embed(ODD, "passage").vectors).all()
 
     def test_half_a_character_is_refused_or_embedded(self, embedder: Embedder) -> None:
-        try:
-            embedder.embed(["\ud83d"], "passage")
-        except RefusedText as error:
-            assert "\ud83d" not in str(error)
+        with suppress(RefusedText):
+            assert embedder.embed(["\ud83d"], "passage").vectors.shape[0] == 1
 
     def test_as_many_texts_as_a_request_may_hold_are_taken(self, embedder: Embedder) -> None:
         count = min(embedder.limits.max_items, 100)  # a real model is slow

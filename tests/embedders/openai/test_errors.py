@@ -69,7 +69,7 @@ def test_a_key_that_can_be_none_is_refused_before_it_is_sent(
 def test_a_server_that_wants_a_key_where_none_is_given_says_so(openai_double: Double) -> None:
     openai_double.keys = {KEY}
     embedder = OpenAIOptions(base_url=openai_double.url).open(SMALL, None)
-    with pytest.raises(ConnectorError, match="a request without a key is not accepted: .*give one with `api_keys`"):
+    with pytest.raises(ConnectorError, match=r"a request without a key is not accepted: .*give one with `api_keys`"):
         embedder.embed(["a"], "passage")
     embedder.close()
 

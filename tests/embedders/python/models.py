@@ -25,7 +25,7 @@ def short(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def flat(texts: Sequence[str]) -> NDArray[np.float64]:
-    return hashed(texts)[0]
+    return _vector(texts[0])
 
 
 def words(texts: Sequence[str]) -> list[str]:

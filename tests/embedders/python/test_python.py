@@ -1,7 +1,6 @@
 """A function of one's own, or a model's class, of any library."""
 
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,7 @@ def test_a_factory_is_called_once_with_its_arguments_and_a_model_that_can_be_cal
 
 
 def test_prefixes_stand_before_passages_and_queries() -> None:
-    more = {"call": f"{HERE}:hashed", "passage_prefix": "p: ", "query_prefix": "q: "}
+    more: dict[str, Any] = {"call": f"{HERE}:hashed", "passage_prefix": "p: ", "query_prefix": "q: "}
     assert np.allclose(embed(["a"], **more).vectors, models.hashed(["p: a"]))
     assert np.allclose(embed(["a"], "query", **more).vectors, models.hashed(["q: a"]))
 
@@ -130,8 +129,3 @@ def test_what_is_wrong_is_said_without_a_text(options: dict[str, Any], complaint
 def test_arguments_without_a_factory_are_refused() -> None:
     with pytest.raises(ValueError, match="factory: true"):
         PythonOptions(f"{HERE}:hashed", arguments={"a": 1})
-
-
-@pytest.fixture
-def package() -> Iterator[Any]:
-    yield pytest.importorskip("static_model", reason="no static model: pip install tokenlearn-static-model==0.1.1")
