@@ -169,8 +169,8 @@ class Buyer:
         except BaseException:
             self._cache.release(number)
             raise
-        whole = np.isfinite(got.vectors).all(axis=1).tolist()
-        vectors = {asked.key: got.vectors[n] for n, asked in enumerate(batch) if whole[n]}
+        pairs = zip(batch, got.vectors, strict=True)
+        vectors = {asked.key: vector for asked, vector in pairs if np.isfinite(vector).all()}
         self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
         return found | vectors, mine - vectors.keys()
 
