@@ -30,6 +30,7 @@ def cost_of(decision: Decision, texts: Texts, rows: int) -> Cost:
     usd = None if price is None else Bounds(tokens.low * price / 1e6, tokens.high * price / 1e6)
     cached = f", {texts.cached:,} embedded before" if texts.cached else ""
     how = "" if texts.exact else ", counted as a quarter of the characters"
+    requests = f", about {max(1, round(found)):,} requests" if (found := requests_of(texts, rows)) else ""
     return Cost(
         service=texts.service,
         what=f"embedding with {decision.model}",
@@ -40,7 +41,18 @@ def cost_of(decision: Decision, texts: Texts, rows: int) -> Cost:
         steps=("load",),
         side="target",
         store=str(decision.model),
-        basis=f"{texts.sampled:,} sampled texts{cached}{how}",
+        basis=f"{texts.sampled:,} sampled texts{cached}{how}{requests}",
+    )
+
+
+def requests_of(texts: Texts, rows: int) -> float | None:
+    """Return how many requests `rows` records need, each as full as the provider takes it."""
+    if not texts.sampled:
+        return None
+    tokens = tokens_of(texts, rows)
+    middle = (tokens.low + tokens.high) / 2
+    return max(
+        len(texts.tokens) / texts.sampled * rows / texts.max_items, middle / (texts.max_request_tokens or math.inf)
     )
 
 
@@ -57,8 +69,7 @@ def seconds_of(texts: Texts, rows: int) -> float | None:
     if texts.tokens_per_minute:
         times.append(middle / texts.tokens_per_minute * 60)
     if texts.requests_per_minute:
-        requests = max(to_buy / texts.max_items, middle / (texts.max_request_tokens or math.inf))
-        times.append(requests / texts.requests_per_minute * 60)
+        times.append((requests_of(texts, rows) or 0.0) / texts.requests_per_minute * 60)
     if texts.texts_per_s:
         times.append(to_buy / texts.texts_per_s)
     return max(times) if times else None
