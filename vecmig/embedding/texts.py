@@ -21,7 +21,8 @@ class Pieces:
 def pieces_of(text: str, embedder: Embedder, too_long: TooLong) -> Pieces | None:
     """Return what is embedded of a text; None where it is too long, and such are to be put aside."""
     most = embedder.limits.max_text_tokens
-    if most is None or len(text) * 4 <= most:  # a character is four bytes at most, and no token is shorter than one
+    # a character is four bytes at most, and no token is shorter than one; a prefix and a model's own marks come on top
+    if most is None or (len(text) * 4 <= most and len(text) * 4 + embedder.count_tokens([""])[0] <= most):
         return Pieces((text,))
     tokens = embedder.count_tokens([text])[0]
     if tokens <= most:

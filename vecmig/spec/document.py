@@ -50,7 +50,10 @@ class EmbeddingTarget(EmbeddingSettings, frozen=True, forbid_unknown_fields=True
     ] = None
     keep_text: Annotated[
         FieldName | None,
-        Meta(description="Field of the target that keeps the text that was embedded.", examples=["chunk_text"]),
+        Meta(
+            description="Field of the target that keeps the text, whole also where `too_long` cuts what is embedded.",
+            examples=["chunk_text"],
+        ),
     ] = None
     too_long: Annotated[
         TooLong,
