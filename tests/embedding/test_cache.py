@@ -86,6 +86,34 @@ def test_the_oldest_make_room_but_not_what_an_unfinished_migration_paid_for(tmp_
         assert len(cache.find([*vectors(40)])) < 40
 
 
+def test_what_a_run_could_not_be_denied_goes_when_it_is_finished(tmp_path: Path) -> None:
+    with closing(Cache(tmp_path / "c.sqlite", max_bytes=800_000)) as cache:
+        cache.begin("r")
+        bought(cache, vectors(800, 512), "r")
+        assert (cache.size().entries, cache.size().kept) == (800, 800), "it is paid for, and needed"
+        cache.finish("r")
+        assert cache.size().bytes <= 800_000
+        assert 0 < cache.size().entries < 800
+
+
+def test_a_claim_is_one_requests_until_it_ends(tmp_path: Path) -> None:
+    found = vectors(3)
+    a, b, c = found
+    with closing(Cache(tmp_path / "c.sqlite")) as one, closing(Cache(tmp_path / "c.sqlite")) as other:
+        first, second = one.reserve("r", "m", 0, 0.0), other.reserve("s", "m", 0, 0.0)
+        assert one.claim(first, [a, b]) == ({}, {a, b})
+        assert other.claim(second, [b, c]) == ({}, {c})
+        one.release(first)
+        assert other.claim(second, [b]) == ({}, {b}), "it was not bought after all"
+        other.keep(second, "s", "m", {b: found[b]}, 1, 0.1)
+        again = one.reserve("r", "m", 0, 0.0)
+        there, mine = one.claim(again, [a, b, c])
+        assert (set(there), mine) == ({b}, {a, c}), "bought meanwhile"
+        one.charge(again)
+        assert one.spent("r").requests == 1, "charged, with nothing to show for it"
+        assert other.claim(other.reserve("s", "m", 0, 0.0), [a]) == ({}, {a})
+
+
 def test_clear_leaves_what_an_unfinished_migration_paid_for(cache: Cache) -> None:
     cache.begin("r")
     bought(cache, vectors(3), "r")

@@ -173,9 +173,10 @@ class Cache:
             self._charge("run = ?", run)  # what an earlier process left under way was sent, or not
 
     def finish(self, run: str) -> None:
-        """Let go of what this run paid for: it may be evicted from now on."""
-        with self._told():
+        """Let go of what this run paid for: it may be evicted from now on, and is where there is no room for it."""
+        with self._told(), self._transaction():
             self._connection.execute("DELETE FROM unfinished WHERE run = ?", (run,))
+            self._evict()
 
     def unfinished(self) -> list[str]:
         with self._told():
