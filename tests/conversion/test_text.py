@@ -49,3 +49,32 @@ def test_a_template_reaches_nothing_but_the_record() -> None:
     assert not rendered("{{ title.__class__ }}", {"title": "a"})
     with pytest.raises(ValueError, match="SecurityError"):
         rendered("{{ title.__class__.__mro__ }}{{ ''.__class__.__base__.__subclasses__() }}", {"title": "a"})
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% include '/etc/passwd' %}",
+        "{% import 'os' as os %}",
+        "{% extends 'a' %}",
+        "{{ lipsum(5) }}",
+        "{{ cycler('a') }}",
+        "{{ namespace(a=1).a }}",
+        "{{ dict(a=1) }}",
+        "{{ title.format.__globals__ }}",
+        "{{ '{0.__class__.__mro__}'.format(title) }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ tags.append('x') }}",
+        "{% for each in tags %}{{ each.__init__.__globals__ }}{% endfor %}",
+        "{{ title | attr('__class__') }}",
+        "{{ (title | map(attribute='__class__') | list)[0].__mro__ }}",
+    ],
+)
+def test_a_strangers_template_reaches_no_file_no_module_and_changes_nothing(template: str) -> None:
+    record = {"title": "a", "tags": ["b"]}
+    try:
+        found = rendered(template, record)
+    except ValueError:
+        found = None
+    assert found is None or "<" not in found
+    assert record == {"title": "a", "tags": ["b"]}

@@ -99,6 +99,7 @@ def test_status_and_cache_show_how_much_is_kept_and_what_may_go(retired: Site, o
     assert retired.run("cache", "show").out == "Nothing was embedded yet.\n"
     assert "in the cache" not in retired.run("status").out
     retired.apply()
+    assert not list((retired.directory / ".vecmig").glob("embeddings.sqlite.*.lock")), "nothing is left of who paid"
     assert "40 embeddings, " in retired.run("status").out
     assert "in the cache (`vecmig cache show`)" in retired.run("status").out
     shown = json.loads(retired.run("cache", "show", "--json").out)

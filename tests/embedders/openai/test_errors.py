@@ -40,6 +40,15 @@ def test_a_wrong_key_is_named_by_its_place_and_its_variable(
     assert "key 1 of `api_keys` (MY_KEY) is not accepted: Incorrect API key provided: sk-***89. (401)" in str(error)
 
 
+def test_of_several_keys_the_wrong_one_is_named(openai_double: Double) -> None:
+    openai_double.keys = {"sk-right"}
+    with opened(openai_double, "sk-right", KEY, requests_per_minute=1) as embedder:
+        embedder.embed(["a"], "passage")
+        with pytest.raises(ConnectorError, match="key 2 of `api_keys` is not accepted") as raised:
+            embedder.embed(["b"], "passage")
+    assert KEY not in str(raised.value)
+
+
 def test_a_server_that_repeats_the_key_is_not_quoted(openai_double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", f"{KEY}\n")
     openai_double.faults.add(Fault.status(401, message=f"Bad header: Bearer {KEY} is unknown"))
