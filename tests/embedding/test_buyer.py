@@ -351,8 +351,7 @@ def test_processes_that_want_the_same_texts_at_once_pay_for_each_once(openai_dou
         _go(process)
     tokens = 0
     for process in processes:
-        out, _ = process.communicate(timeout=120)
-        vectors, paid = map(int, out.split())
+        vectors, paid = map(int, process.communicate(timeout=120)[0].split())
         assert vectors == 400
         tokens += paid
     assert len(openai_double.ledger.charged) == 400

@@ -141,6 +141,28 @@ def test_several_threads_and_connections_write_at_once(tmp_path: Path) -> None:
         assert [cache.spent(f"r{n}").tokens for n in range(4)] == [100] * 4
 
 
+def test_processes_that_make_the_file_at_once_all_get_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from vecmig.embedding.cache import Cache; print('ready', flush=True)\n"
+    )
+    code += "for line in sys.stdin: Cache(Path(line.strip())).close(); print('done', flush=True)"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [each.stdout.readline() for each in processes if each.stdout] == ["ready\n"] * 4
+    said: list[str] = []
+    for n in range(25):
+        for each in processes:
+            assert each.stdin
+            each.stdin.write(f"{tmp_path}/{n}.sqlite\n")
+            each.stdin.flush()
+        said += [each.stdout.readline() for each in processes if each.stdout]
+    for each in processes:
+        each.communicate()
+    assert said == ["done\n"] * 100
+
+
 KILLED = """
 import sys
 from pathlib import Path

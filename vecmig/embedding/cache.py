@@ -72,14 +72,7 @@ class Cache:
         self._owner: tuple[str, FileLock] | None = None  # once it buys
         self._connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
         with self._told():
-            version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > FORMAT:
-                raise StateError(f"{path} was written by a newer vecmig; use that one, or remove the file")
-            self._connection.execute("PRAGMA page_size = 32768")  # of a new file: five vectors of 6 kB fill one
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection.executescript(_SCHEMA)
-            self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+            self._prepare(time.monotonic() + BUSY_S)
 
     def close(self) -> None:
         with self._lock:
@@ -196,6 +189,25 @@ class Cache:
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return removed
+
+    def _prepare(self, until: float) -> None:
+        """Make the tables. Where several processes make a new file at once, SQLite does not wait for its turn."""
+        while True:
+            try:
+                version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+                if version > FORMAT:
+                    raise StateError(f"{self._path} was written by a newer vecmig; use that one, or remove the file")
+                self._connection.execute("PRAGMA page_size = 32768")  # of a new file: five vectors of 6 kB fill one
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.executescript(_SCHEMA)
+                if version != FORMAT:
+                    self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
 
     def _charge(self, which: str, value: object) -> None:
         """Count requests that are under way as charged."""

@@ -68,7 +68,7 @@ def test_tokens_a_minute_are_kept_too(openai_double: Double) -> None:
         began = time.monotonic()
         for _ in range(11):
             embedder.embed(["word" + " word" * 19], "passage")
-        assert time.monotonic() - began >= 1.98
+        assert time.monotonic() - began >= 1.7
     assert {(each.status, each.tokens) for each in openai_double.requests} == {(200, 20)}
 
 
