@@ -71,9 +71,11 @@ class Buyer:
                 self._submit(full)
         return found
 
-    def flush(self) -> None:
-        """Send what waits, though it does not fill a request."""
+    def flush(self, wanted: Sequence[object] | None = None) -> None:
+        """Send what waits, though it does not fill a request; with `wanted`, only if one of these is among it."""
         with self._lock:
+            if wanted is not None and not {id(asked.result) for asked in self._waiting} & set(map(id, wanted)):
+                return
             while self._waiting:
                 self._submit(self._full() or len(self._waiting))
 

@@ -93,7 +93,7 @@ def embedded(
             sum(len(page.converted.batch) for page in window) > room
             or sum(page.nbytes for page in window) > WINDOW_BYTES
         ):
-            yield _finished(window.popleft(), aside, models.values())
+            yield _finished(window.popleft(), aside, models.values(), more=True)
     while window:
         yield _finished(window.popleft(), aside, models.values())
 
@@ -104,12 +104,19 @@ def _asked(batch: RecordBatch, rule: EmbedRule, model: Model) -> _Column:
     return _Column(rule, pieces, model.ask([text for each in pieces if each for text in each.texts]))
 
 
-def _finished(page: _Page, aside: Set[Key], models: Iterable[Model] = ()) -> tuple[Converted, Cursor]:
-    """Return the batch with its vectors; wait for them. What waits at `models` for a full request is sent first."""
+def _finished(
+    page: _Page, aside: Set[Key], models: Iterable[Model] = (), more: bool = False
+) -> tuple[Converted, Cursor]:
+    """Return the batch with its vectors; wait for them.
+
+    What waits at `models` for a full request is sent first; where there are `more` texts to come, only if this batch
+    needs it.
+    """
     if not page.ready:
+        wanted = [each for column in page.columns for each in column.asked] if more else None
         for model in models:
             if model.buyer is not None:
-                model.buyer.flush()
+                model.buyer.flush(wanted)
     batch = page.converted.batch
     reasons: dict[int, str] = {}
     columns = {name: batch.table.column(name) for name in batch.names if not name.startswith("text:")}
