@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 
 import orjson
+from msgspec.structs import replace
 
 from tests.benchmarks import embedding, weaviate
 from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
@@ -44,6 +45,7 @@ from vecmig.model.plan import Conversion, LoadRecords
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Progress, State
 from vecmig.protocols import ConnectorOptions
+from vecmig.workflow.run import EMBED_PAGE_ROWS
 
 ROWS = 50_000
 MIB = 1 << 20
@@ -308,8 +310,8 @@ def bench_weaviate(directory: Path) -> None:
 
 def bench_embed(directory: Path) -> None:
     """A provider that answers at once, and one that takes 3,000 requests a minute."""
-    rows = 10_000
-    source = snapshot(directory / "texts", rows, 8)
+    rows = 20_000
+    source = replace(snapshot(directory / "texts", rows, 8), page_rows=EMBED_PAGE_ROWS)  # as `apply` reads it
     texts = [f"{n} {text}" for batch in chunks(rows, 8) for n, text in _texts(batch)]
     with closing(source.open()) as opened:
         parts = tuple(opened.partitions(source.collection, 4))

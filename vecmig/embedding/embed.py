@@ -41,7 +41,8 @@ class Model:
 
     def ask(self, texts: Sequence[str]) -> "list[Vector | Future[Vector] | None]":
         """Return a vector, or one that is to come, for each text; None where it is not there, and nothing is bought."""
-        keys = [key_of(self.embedder.identity, "passage", text) for text in texts]
+        identity = self.embedder.identity
+        keys = [key_of(identity, "passage", text) for text in texts]
         if self.buyer is not None:
             answers: Mapping[bytes, Vector | Future[Vector]] = self.buyer.ask(dict(zip(keys, texts, strict=True)))
         else:

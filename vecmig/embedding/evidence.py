@@ -194,7 +194,8 @@ def _texts(
     with closing(open_embedder(asked.provider, asked.model, decision.dimensions)) as embedder:
         pieces = [pieces_of(text, embedder, asked.too_long) for text in found if text]
         whole = [each.texts for each in pieces if each is not None]
-        keys = {text: key_of(embedder.identity, "passage", text) for each in whole for text in each}
+        identity = embedder.identity
+        keys = {text: key_of(identity, "passage", text) for each in whole for text in each}
         known = cache.find(list(keys.values()))
         left = [[text for text in each if keys[text] not in known] for each in whole]
         counts = [sum(embedder.count_tokens(each)) for each in left if each]

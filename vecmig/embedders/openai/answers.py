@@ -1,7 +1,5 @@
 """An answer's bytes -> vectors, with every doubt about them removed."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +12,7 @@ from vecmig.errors import ConnectorError, LostAnswer
 
 
 class _Item(Struct):
-    embedding: str | list[float]  # base64 of float32, or numbers from a server that knows nothing else
+    embedding: bytes | list[float]  # base64 of float32, or numbers from a server that knows nothing else
     index: int | None = None
 
 
@@ -44,7 +42,7 @@ def read_answer(body: bytes, texts: int, where: str) -> Answer:
         raise LostAnswer(f"{where}: {len(answer.data):,} vectors came for {texts:,} texts")
     try:
         found = [_vector(item.embedding) for item in answer.data]
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise LostAnswer(f"{where}: a vector of the answer cannot be read") from error
     if len(lengths := {len(vector) for vector in found}) != 1 or 0 in lengths:
         raise LostAnswer(f"{where}: the vectors of one answer are {_listed(sorted(lengths))} long")
@@ -70,9 +68,9 @@ def check_dimensions(vectors: NDArray[np.float32], expected: int, is_asked: bool
         raise ConnectorError(f"{where}: the vectors have {found:,} dimensions {why}")
 
 
-def _vector(embedding: str | Sequence[float]) -> NDArray[np.float32]:
-    if isinstance(embedding, str):
-        return np.frombuffer(base64.b64decode(embedding, validate=True), "<f4")
+def _vector(embedding: bytes | Sequence[float]) -> NDArray[np.float32]:
+    if isinstance(embedding, bytes):
+        return np.frombuffer(embedding, "<f4")
     return np.asarray(embedding, np.float32)
 
 
