@@ -28,6 +28,9 @@ weaviate: $(VENV)/.dev  ## Move texts from PostgreSQL into a Weaviate on this ma
 documents: $(VENV)/.dev  ## Chunk and embed a handbook on this machine into PostgreSQL; then one file changes
 	@$(BIN)/python examples/documents-to-pgvector/run.py
 
+retire: $(VENV)/.demo  ## Retire a model: embed texts anew beside what serves, compare, cut over and back
+	@$(BIN)/python examples/retire-a-model/run.py
+
 test: $(VENV)/.dev  ## Run the tests
 	$(BIN)/pytest
 
@@ -45,4 +48,4 @@ bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long
 soak: $(VENV)/.dev  ## Kill it a hundred times (long)
 	$(BIN)/pytest -m soak -s -o timeout=7200 tests/crash
 
-.PHONY: help demo pinecone weaviate documents test check bench soak
+.PHONY: help demo pinecone weaviate documents retire test check bench soak
