@@ -41,9 +41,7 @@ def main() -> None:
         ((dimensions,),) = connection.execute(DIMENSIONS).fetchall()
         name, embed = MODELS[dimensions]
         vectors = embed([query["text"] for query in queries])
-        found = [
-            [id for (id,) in connection.execute(NEAREST, [str(vector.tolist())]).fetchall()] for vector in vectors
-        ]
+        found = [[id for (id,) in connection.execute(NEAREST, [str(vector.tolist())]).fetchall()] for vector in vectors]
     print(f"\n`manual` has {dimensions} dimensions: the questions are embedded with {name}")
     for query, ids in zip(queries, found, strict=True):
         if query["text"] in SHOWN:

@@ -10,13 +10,13 @@ MODULES = """
     getpass gettext glob graphlib gzip hashlib heapq html http.server inspect ipaddress json linecache locale mimetypes netrc
     os pathlib platform pprint queue random sched secrets shelve shlex shutil socket ssl statistics string subprocess tarfile
     tempfile textwrap threading timeit traceback types urllib.parse urllib.request uuid webbrowser zipfile
-""".split()
+"""
 FEWEST_WORDS = 4
 
 
 def texts() -> dict[str, str]:
     """Return the first paragraph of each, by the name that one would import. The modules are read, none is imported."""
-    return {name: text for module in MODULES for name, text in _texts(ast.parse(_source(module)), module)}
+    return {name: text for module in MODULES.split() for name, text in _texts(ast.parse(_source(module)), module)}
 
 
 def _source(module: str) -> bytes:

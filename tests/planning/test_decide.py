@@ -36,6 +36,7 @@ def vector(dimensions: int = 1536) -> VectorField:
         (1536, asked(SMALL, dimensions=512), SMALL, None, "truncate", "cut to 512"),
         (1536, asked(SMALL, dimensions=512), SMALL, SAME, "truncate", "cut to 512"),
         (1536, asked(SMALL, dimensions=512), ADA, OTHER, "reembed", "different models"),
+        (50, asked("mine/new"), "mine/old", None, "reembed", "different models"),
         (512, asked(SMALL, dimensions=1536), SMALL, SAME, "reembed", "1,536 dimensions cannot be made of 512"),
         (1536, asked(SMALL, strategy="reembed"), SMALL, SAME, "reembed", "`strategy: reembed`"),
         (1536, asked(), ADA, None, "copy", "same model"),
@@ -64,6 +65,15 @@ def test_what_the_evidence_speaks_against_stops(
     stored: int, want: Embedding, given: str, probe: Probe | None, reason: str
 ) -> None:
     assert reason in decide("", vector(stored), want, given, probe).stopped
+
+
+def test_a_model_that_makes_other_dimensions_than_those_stored_is_not_the_one_it_is_called() -> None:
+    found = decide("", vector(50), asked("mine/m"), "mine/m", None, "their lengths differ", makes=512)
+    assert "not shown to be the same (mine/m makes 512 dimensions, the stored vectors have 50)" in found.stopped
+    different = decide("", vector(50), asked("mine/new"), "mine/old", None, "their lengths differ", makes=512)
+    assert (different.how, different.why, different.dimensions) == ("reembed", "different models", 512)
+    longer = decide("", vector(512), asked(SMALL), SMALL, SAME, makes=1536)
+    assert not longer.stopped, "one that may be shortened is compared"
 
 
 def test_who_trusts_the_labels_is_not_stopped() -> None:

@@ -18,7 +18,7 @@ from vecmig.embedding.models import open_embedder
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
 from vecmig.migration import Embedding, Migration, VectorChoice
-from vecmig.model.batch import RecordBatch, concat
+from vecmig.model.batch import RecordBatch, concat, text_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.metadata import loads
 from vecmig.model.observed import Probe, Texts
@@ -30,6 +30,8 @@ from vecmig.protocols import Embedder
 
 PROBES = "probes"  # who pays for them: no migration, and nobody keeps them
 STORED, MADE = "stored", "made"
+TIMED = 8  # texts
+LENGTHS = "their lengths differ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,14 @@ def _probe(
             ((done, _),) = embedded([(converted, Cursor(""))], [rule], {MADE: model})
             took = time.monotonic() - started
         tokens = cache.spent(PROBES).tokens - spent
-    speed = len(done.batch) / took if tokens else None  # from the cache it is no speed of the model
+        speed = len(done.batch) / took if tokens else None
+        if not tokens and price == 0 and (texts := converted.batch.strings(text_column(MADE))[:TIMED]):
+            # from the cache it is no speed of the model, and one that nobody is paid for may be asked again
+            embedder.embed(texts[:1], "passage")
+            started = time.monotonic()
+            speed = len(embedder.embed(texts, "passage").vectors) / (time.monotonic() - started)
+    if vector is not None and not comparable(asked, vector, makes):
+        return None, LENGTHS, makes, speed
     usd = None if price is None else tokens * price / 1e6
     if not len(done.batch):
         return None, "the model took none of the sampled texts", makes, speed
@@ -132,7 +141,7 @@ def _unprobed(asked: Embedding, vector: VectorField | None, sample: RecordBatch 
     if asked.provider is None:
         return "no provider for the model is known here"
     if not comparable(asked, vector):
-        return "their lengths differ"
+        return LENGTHS
     return "the source is empty" if sample is None or not len(sample) else ""
 
 

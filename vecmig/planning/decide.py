@@ -17,12 +17,15 @@ def known_as(model: str, provider: Provider | None) -> str:
     return f"{provider.type}/{model.partition('/')[2]}" if provider else model
 
 
-def comparable(asked: Embedding, vector: VectorField) -> bool:
-    """Return whether stored vectors can be held against those of the model that is asked for: they are as long, or cut."""
+def comparable(asked: Embedding, vector: VectorField, makes: int | None = None) -> bool:
+    """Return whether stored vectors can be held against those of the model that is asked for: they are as long, or cut.
+
+    `makes`: its dimensions, where that was tried; None, and nobody says: it may be.
+    """
     if asked.model is None:
         return False
     facts = facts_of(known_as(asked.model, asked.provider))
-    makes = asked.dimensions or facts.dimensions
+    makes = asked.dimensions or facts.dimensions or makes
     return makes is None or makes == vector.dimensions or facts.shortens is not None
 
 
@@ -43,6 +46,8 @@ def decide(
     facts = facts_of(known_as(asked.model, asked.provider)) if asked.model else facts_of("")
     own = asked.dimensions or makes or facts.dimensions
     found = _found(probe) or (f"no probe: {unprobed}" if unprobed else "")
+    if stored is not None and makes is not None and not comparable(asked, stored, makes):
+        found = f"{asked.model} makes {makes:,} dimensions, the stored vectors have {stored.dimensions:,}"
     if stored is None:
         if asked.model is None:
             refused = (
@@ -54,7 +59,9 @@ def decide(
     before = f"{given or 'an unnamed model'} ({stored.dimensions:,})"
     same_label = asked.model is None or asked.model == given
     same = probe is not None and probe.median is not None and probe.median >= SAME
-    refuted = probe is not None and not same
+    refuted = (probe is not None and not same) or (
+        same_label and makes is not None and not comparable(asked, stored, makes)
+    )
     unchecked = ""
     if probe is None and asked.model is not None and asked.strategy != "reembed":
         trusted = "the models' names were trusted" if given else f"that the source's vectors are those of {asked.model}"
@@ -76,7 +83,7 @@ def decide(
             base, how="truncate", why=f"cut to {wanted:,} dimensions and normalised again, as its makers allow"
         )
         return replace(cut, refused=_uncut(asked, wanted, stored), stopped=stopped if same_label else "")
-    if wanted > stored.dimensions:
+    if wanted > stored.dimensions and (same or same_label or given is None):
         return anew(f"{wanted:,} dimensions cannot be made of {stored.dimensions:,}")
     if same:
         alike = same_label or not given
