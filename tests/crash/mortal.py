@@ -24,6 +24,7 @@ POINTS = [
 ]
 PAGE_BYTES = 150 << 10  # of Pinecone: so that there are cursors to go on from
 PAGE_ROWS = CHUNK_ROWS = 40  # of Weaviate
+SWITCHES = [f"{when} {what}" for what in ("switch", "alias", "drop") for when in ("before", "after")]
 REQUESTS = ["before request", "after request"]  # to Pinecone or Weaviate, of which an upsert takes several
 
 
@@ -67,7 +68,7 @@ def watch_targets(reaper: Reaper) -> None:
         with lock:
             if type(target) not in watched:
                 watched.add(type(target))
-                for name in ("create", "upsert", "delete"):
+                for name in ("create", "upsert", "delete", "switch", "drop"):
                     reaper.around(type(target), name, name)
                 reaper.around(type(target), "build_index", "index")
                 if endpoint.type == "pinecone":
@@ -76,9 +77,12 @@ def watch_targets(reaper: Reaper) -> None:
                     reaper.around(VectorsApi, "upsert", "request")
                 if endpoint.type == "weaviate":
                     from vecmig.connectors.weaviate.records import send, write
+                    from vecmig.connectors.weaviate.schema import aliases
 
                     write.CHUNK_ROWS = CHUNK_ROWS
                     reaper.around(send, "put", "request")
+                    for name in ("make", "move", "remove"):
+                        reaper.around(aliases, name, "alias")
         return target
 
     Endpoint.open_target = opened  # type: ignore[assignment, method-assign]
@@ -104,7 +108,7 @@ def make_pages_small() -> None:
 
 def run() -> None:
     point, at = sys.argv[1], int(sys.argv[2])
-    assert point in (*POINTS, *REQUESTS), point
+    assert point in (*POINTS, *REQUESTS, *SWITCHES), point
     reaper = Reaper(point, at)
     watch_targets(reaper)
     make_pages_small()

@@ -69,7 +69,7 @@ def test_what_the_evidence_speaks_against_stops(
 
 def test_a_model_that_makes_other_dimensions_than_those_stored_is_not_the_one_it_is_called() -> None:
     found = decide("", vector(50), asked("mine/m"), "mine/m", None, "their lengths differ", makes=512)
-    assert "not shown to be the same (mine/m makes 512 dimensions, the stored vectors have 50)" in found.stopped
+    assert "not shown to be the same (mine/m makes 512 dimensions, and the stored vectors have 50)" in found.stopped
     different = decide("", vector(50), asked("mine/new"), "mine/old", None, "their lengths differ", makes=512)
     assert (different.how, different.why, different.dimensions) == ("reembed", "different models", 512)
     longer = decide("", vector(512), asked(SMALL), SMALL, SAME, makes=1536)

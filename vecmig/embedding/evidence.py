@@ -98,13 +98,15 @@ def _probe(
     with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
         known = facts_of(known_as(asked.model, asked.provider)).dimensions
         makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model)
+    assert asked.provider is not None
+    price = price_of(asked.provider, asked.model.partition("/")[2])
+    if vector is not None and not comparable(asked, vector, makes) and price != 0:
+        return None, LENGTHS, makes, None  # of one that nobody is paid for, the speed is worth a few texts
     # with the dimensions that the load will name: else its texts would be others to the cache, and be paid for again
     with closing(open_embedder(asked.provider, asked.model, makes)) as embedder:
         rule = EmbedRule(MADE, asked.model, makes, asked.text, too_long=asked.too_long)
         kept = (VectorRule(STORED, vector.name),) if vector else ()
         converted = convert(found, Conversion(vectors=kept, embed=(rule,)))
-        assert asked.provider is not None
-        price = price_of(asked.provider, asked.model.partition("/")[2])
         spent = cache.spent(PROBES).tokens
         with closing(Buyer(embedder, asked.model, cache, Payer(PROBES, price), Event())) as buyer:
             started = time.monotonic()

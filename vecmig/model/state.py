@@ -90,6 +90,12 @@ class Lineup(Struct, frozen=True):
         kept = () if self.kept is None else (self.kept,)
         return tuple(sorted({*kept, *self.others} - {self.serving, self.build or self.serving}))
 
+    def switched(self, generation: int) -> "Lineup":
+        """Return the line-up where this one serves; what was kept before, if it is another, is superseded from then on."""
+        left = () if self.kept in (None, generation) else (self.kept,)
+        others = tuple(each for each in (*self.others, *left) if each != generation)
+        return replace(self, serving=generation, others=others)
+
     def building(self, generation: int) -> "Lineup":
         """Return the line-up with this build; another that was not switched to is superseded."""
         if generation in (self.build, self.serving):

@@ -47,7 +47,7 @@ def decide(
     own = asked.dimensions or makes or facts.dimensions
     found = _found(probe) or (f"no probe: {unprobed}" if unprobed else "")
     if stored is not None and makes is not None and not comparable(asked, stored, makes):
-        found = f"{asked.model} makes {makes:,} dimensions, the stored vectors have {stored.dimensions:,}"
+        found = f"{asked.model} makes {makes:,} dimensions, and the stored vectors have {stored.dimensions:,}"
     if stored is None:
         if asked.model is None:
             refused = (

@@ -191,7 +191,7 @@ def refuse_rebuild(
     options = migration.target.options
     never = options.refusals(declared)  # `declare` asks for these
     never_here = [each for each in options.refusals(declared, actual) if each not in never]
-    reasons = [*rebuilds(declared, actual), *more, *never_here]
+    reasons = list(dict.fromkeys((*rebuilds(declared, actual), *more, *never_here)))
     if not reasons:
         return
     lines = "\n".join(f"  - {reason}" for reason in reasons)

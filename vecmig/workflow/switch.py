@@ -30,7 +30,7 @@ class Switched:
     before: str
     searches: int  # that found what they must
     instead: str = ""  # what the application has to change, where the store cannot switch
-    written_since: str = ""  # to what served until now
+    written_since: str = ""  # to the build since it was verified, or to what served since the switch
     again: bool = False  # it was done before
 
 
@@ -49,34 +49,38 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
         done = _is_gone(build) and not _is_gone(kept)
         if not done:
             _check(endpoint, build, migrations, state, lineup.build)
+        verified = state.applied[migrations[0].name].target_fingerprint if migrations[0].name in state.applied else None
         before = at_generation(endpoint, lineup, lineup.serving)
         with closing(endpoint.open_target()) as connection:
             renames = connection.capabilities.switches
             if renames:
                 _switch(connection, endpoint.options.collection, build.options.collection, kept.options.collection)
         after = replace(
-            lineup, serving=lineup.build, build=None, kept=lineup.serving, renames=renames, switched_at=now()
+            lineup.switched(lineup.build),
+            build=None,
+            kept=lineup.serving,
+            renames=renames,
+            switched_at=now(),
+            at_switch=verified,  # as it was checked before the switch: what is written from then on is seen
         )
         serving = at_generation(endpoint, after, after.serving)
-        try:
-            searches = _smoke(serving)
-        except VecmigError as error:
-            if renames:
-                with closing(endpoint.open_target()) as connection:
-                    _switch(connection, endpoint.options.collection, kept.options.collection, build.options.collection)
-            raise ConnectorError(
-                f"{serving.label} does not answer a search, so {before.label} serves again: {error}"
-            ) from error
-        after = replace(after, at_switch=_fingerprint(serving))
+        searches = _smoke_or_revert(serving, endpoint, renames, kept, build)
         state = store.save(state.with_lineup(endpoint.name, after).with_event(f"cut over to {build.label}", now()))
         instead = "" if renames else f"let the application read {serving.label} instead of {before.label}"
-        yield Switched(endpoint.name, serving.label, (kept if renames else before).label, searches, instead, again=done)
+        since = (
+            ""
+            if verified is None or verified.strength == "exact"
+            else f"no write to it since its verification shows ({verified.strength})"
+        )
+        yield Switched(
+            endpoint.name, serving.label, (kept if renames else before).label, searches, instead, since, done
+        )
 
 
 def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> Iterator[Switched]:
     """Let what served before the last `cutover` serve again. Call it under the state's lock.
 
-    Raises CollectionNotFound where it was dropped.
+    Raises CollectionNotFound where it was dropped. What was changed is changed back where a search fails then.
     """
     state = _state(store)
     for endpoint, _ in _targets(project, only):
@@ -89,19 +93,20 @@ def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> I
         if not done and _is_gone(kept):
             raise CollectionNotFound(f"{endpoint.name}: {kept.label}, which served before, is not there any more")
         serving = at_generation(endpoint, lineup, lineup.serving)
-        since = "" if done else _written_since(serving, lineup)
+        since = _written_since(aside if done else serving, lineup)
         if lineup.renames:
             with closing(endpoint.open_target()) as connection:
                 _switch(connection, endpoint.options.collection, kept.options.collection, aside.options.collection)
-        after = replace(lineup, serving=lineup.kept, build=lineup.serving, kept=None, switched_at=now(), at_switch=None)
-        searches = _smoke(at_generation(endpoint, after, after.serving))
+        after = replace(
+            lineup.switched(lineup.kept), build=lineup.serving, kept=None, switched_at=now(), at_switch=None
+        )
+        old = at_generation(endpoint, after, after.serving)
+        searches = _smoke_or_revert(old, endpoint, lineup.renames, aside, kept)
         event = f"rolled back to {kept.label}"
         state = store.save(state.with_lineup(endpoint.name, after).with_event(event, now()))
         instead = "" if lineup.renames else f"let the application read {kept.label} instead of {serving.label}"
-        back = at_generation(endpoint, after, after.serving).label
-        yield Switched(
-            endpoint.name, back, aside.label if lineup.renames else serving.label, searches, instead, since, done
-        )
+        before = aside if lineup.renames else serving
+        yield Switched(endpoint.name, old.label, before.label, searches, instead, since, done)
 
 
 def superseded(project: Project, state: State | None) -> list[tuple[Endpoint, int, Endpoint]]:
@@ -119,7 +124,8 @@ def superseded(project: Project, state: State | None) -> list[tuple[Endpoint, in
 def drop(project: Project, store: StateStore, names: Sequence[str], allowed: bool) -> Iterator[str]:
     """Remove superseded collections by name; yield the label of each. Call it under the state's lock.
 
-    Raises GuardError unless it is `allowed`, SpecError for a name that is none of them, CollectionConflict for one
+    One that is gone already is passed over. Raises GuardError unless it is `allowed`, and after a `rollback` that was
+    broken off; SpecError for a name that is none of them, CollectionConflict for one
     without vecmig's mark.
     """
     state = _state(store)
@@ -127,17 +133,28 @@ def drop(project: Project, store: StateStore, names: Sequence[str], allowed: boo
         each.options.collection: (endpoint, generation, each)
         for endpoint, generation, each in superseded(project, state)
     }
+    gone = _gone(project, state) - {*known}
+    names = [name for name in names if name not in gone]
     for name in names:
         if name not in known:
             there = ", ".join(known) or "nothing"
             raise SpecError(Problem(f"{name!r} is nothing that may be dropped", hint=f"superseded is {there}"))
-    if not allowed:
+    if names and not allowed:
         raise GuardError(f"{', '.join(names)} would be destroyed: say --allow-destroy where that is meant")
     for name in names:
         endpoint, generation, each = known[name]
+        lineup = state.lineup(endpoint.name)
+        if (
+            generation == lineup.kept
+            and lineup.renames
+            and _is_gone(each)
+            and not _is_gone(_beside(endpoint, lineup.serving))
+        ):
+            raise GuardError(
+                f"{endpoint.name}: a rollback was broken off, and {each.label} serves: run `vecmig rollback` first"
+            )
         with closing(each.open_target()) as connection:
             connection.drop(each.options.collection)
-        lineup = state.lineup(endpoint.name)
         after = replace(
             lineup,
             kept=None if lineup.kept == generation else lineup.kept,
@@ -145,6 +162,18 @@ def drop(project: Project, store: StateStore, names: Sequence[str], allowed: boo
         )
         state = store.save(state.with_lineup(endpoint.name, after).with_event(f"dropped {each.label}", now()))
         yield each.label
+
+
+def _gone(project: Project, state: State) -> set[str]:
+    """Return the names of collections that once were built beside, or served, and neither do so nor are there now."""
+    found = set()
+    for endpoint, _ in _targets(project, ()):
+        lineup = state.lineup(endpoint.name)
+        for generation in set(range(1, lineup.latest + 1)) - {lineup.serving, lineup.build, lineup.kept}:
+            each = at_generation(endpoint, lineup, generation)
+            if _is_gone(each):
+                found.add(each.options.collection)
+    return found
 
 
 def _state(store: StateStore) -> State:
@@ -191,6 +220,19 @@ def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration],
 
 def _switch(connection: Target, serving: str, build: str, kept: str) -> None:
     retrying(Flag(), PATIENCE_S)(connection.switch, serving, build, kept)
+
+
+def _smoke_or_revert(serving: Endpoint, endpoint: Endpoint, renames: bool, back: Endpoint, away: Endpoint) -> int:
+    """Search what serves now. Where that fails, let `back` serve again under the name, call this `away`, and raise."""
+    try:
+        return _smoke(serving)
+    except VecmigError as error:
+        if renames:
+            with closing(endpoint.open_target()) as connection:
+                _switch(connection, endpoint.options.collection, back.options.collection, away.options.collection)
+        raise ConnectorError(
+            f"{serving.label} does not answer a search once it serves, so what served before serves again: {error}"
+        ) from error
 
 
 def _is_gone(endpoint: Endpoint) -> bool:
