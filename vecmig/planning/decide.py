@@ -70,7 +70,9 @@ def decide(
     stopped = _contradiction(asked, given, refuted, same, found)
 
     def anew(why: str) -> Decision:
-        return _anew(vector, asked, own or wanted, before, why, found)
+        anew = _anew(vector, asked, own or wanted, before, why, found)
+        # vectors of other lengths are not one model's, whatever it is called
+        return replace(anew, unchecked=unchecked if comparable(asked, stored, makes) else "")
 
     if asked.strategy == "reembed":
         return anew("`strategy: reembed`")
