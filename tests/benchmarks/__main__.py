@@ -3,16 +3,17 @@
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from threading import Event
 
 import orjson
 from msgspec.structs import replace
 
-from tests.benchmarks import embedding, weaviate
+from tests.benchmarks import embedding, switching, weaviate
 from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
 from tests.benchmarks.pinecone import (
     ASKED_AT_ONCE,
@@ -376,7 +377,14 @@ def load_rows(source: ConnectorOptions, target: ConnectorOptions, rows: int) -> 
     return run
 
 
-def write_spec(place: Path, name: str, source: str, target: str, search: str = "{queries: {sample: 10}}") -> None:
+def write_spec(
+    place: Path,
+    name: str,
+    source: str,
+    target: str,
+    search: str = "{queries: {sample: 10}}",
+    index: str = "{type: flat}",
+) -> None:
     """Write a spec of one migration with one worker."""
     (place / "vecmig.yaml").write_text(
         f"""
@@ -384,12 +392,45 @@ version: 1
 name: {name}
 sources: {{s: {source}}}
 targets: {{t: {target}}}
-index: {{type: flat}}
+index: {index}
 verification: {{search: {search}}}
 migrations: [{{name: m, source: s, target: t}}]
 execution: {{workers: 1}}
 """
     )
+
+
+def bench_switch(directory: Path) -> None:
+    """Readers of the serving name all through cutovers and rollbacks: none may fail, and the longest pause is shown."""
+    rows, times = 5_000, 5
+    place = directory / "switch"
+    place.mkdir()
+    snapshot(place / "source", rows)
+
+    def watch(what: str, name: str, target: str, readers: AbstractContextManager[list[switching.Search]]) -> None:
+        environment = {"BENCH_DSN": dsn}
+        for metric in ("cosine", "dot"):  # of unit vectors: both find the same
+            kind = f"{{type: hnsw, metric: {metric}}}"
+            write_spec(place, name, "{type: snapshot, path: source}", target, "null", kind)
+            vecmig(place, "apply", "--auto-approve", environment=environment)
+        with readers as searches:
+            with switching.watching(searches) as quiet:
+                time.sleep(5)
+            with switching.watching(searches) as watched:
+                for _ in range(times):
+                    for command in ("cutover", "rollback"):
+                        vecmig(place, command, environment=environment)
+        print(f"{what}, nothing switched: {quiet}", flush=True)
+        print(f"{what}, {times} cutovers and {times} rollbacks: {watched}, wanted 0 failed", flush=True)
+        assert not watched.failed, watched.failed[0]
+
+    with server(directory / "pg") as dsn, weaviate.server() as found:
+        table = '{type: pgvector, dsn: "{{ env.BENCH_DSN }}", table: serving}'
+        watch("pgvector", "switch-table", table, switching.of_postgres(dsn, "serving"))
+        options = weaviate.options(found, f"Serving{time.time_ns()}")
+        there = f'{{type: weaviate, url: "{options.url}", grpc_url: "{options.grpc_url}", collection: {options.collection}}}'
+        what = "weaviate" if found.is_real else "weaviate (the double)"
+        watch(what, "switch-alias", there, switching.of_weaviate(found, options.collection))
 
 
 def bench_startup(directory: Path) -> None:
@@ -411,6 +452,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "storm": bench_storm,
     "weaviate": bench_weaviate,
     "embedding": bench_embed,
+    "switch": bench_switch,
     "pinecone-memory": bench_pinecone_memory,
     "memory": bench_memory,
     "startup": bench_startup,
