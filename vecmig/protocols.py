@@ -176,6 +176,12 @@ class Target(Source, Protocol):
         vecmig's mark, TransientError where it was not let in within seconds.
         """
 
+    def hindrance(self, serving: str, build: str) -> str:
+        """Return why `switch` would not give `serving` to a `build` that is still to be made, with the way out.
+
+        "" where it would. Changes nothing.
+        """
+
     def drop(self, collection: str) -> None:
         """Remove a collection, if it is there. Raises CollectionConflict if it does not carry vecmig's mark."""
 

@@ -6,10 +6,15 @@ import threading
 import psycopg
 import pytest
 
+from tests.cli.conftest import Ran
 from tests.doubles.openai import Double
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.reembed import NEW, OLD, documents, prepared, vectors_of
 from tests.openai_server import openai_double as openai_double
+from vecmig.connectors.pgvector.connector import PgvectorConnector
+from vecmig.errors import ConnectorError
+from vecmig.migration import Endpoint
+from vecmig.workflow import switch as switching
 
 COPIED = 'embedding: {model: openai/text-embedding-ada-002, text: "{{ title }}\\n\\n{{ text }}"}'
 RETIRED = 'embedding: {model: openai/text-embedding-3-small, dimensions: 64, text: "{{ title }}\\n\\n{{ text }}"}'
@@ -24,6 +29,10 @@ def serving(site: Site, openai_double: Double, monkeypatch: pytest.MonkeyPatch) 
     site.edit(COPIED, RETIRED)
     openai_double.ledger.charged.clear()
     return site
+
+
+def _line(ran: Ran) -> str:
+    return " ".join(ran.out.split())
 
 
 def dimensions(site: Site, table: str) -> int:
@@ -106,11 +115,65 @@ def test_only_what_is_superseded_is_dropped_by_name_and_when_that_is_allowed(ser
     assert serving.sql("select to_regclass('kb__v1')") == [(None,)]
     assert serving.run("rollback").out.startswith("No changes.")
     assert serving.run("drop").out == "Nothing is superseded.\n"
+    assert serving.run("drop", "kb__v1").code == 0, "it is gone already"
+    assert serving.run("drop", "kb__v3", "--allow-destroy").code == 3, "it never was"
+
+
+def test_what_was_kept_before_the_one_that_is_kept_now_is_superseded_and_not_forgotten(
+    serving: Site, openai_double: Double
+) -> None:
+    serving.apply()
+    serving.run("cutover")
+    serving.edit("dimensions: 64", "dimensions: 32")
+    serving.apply()
+    assert serving.run("cutover").code == 0
+    assert serving.run("drop").out.startswith("Superseded: kb__v1, kb__v2\n")
+    assert serving.run("drop", "kb__v1", "--allow-destroy").code == 0
+    assert serving.run("rollback").code == 0
+    assert dimensions(serving, "kb") == 64
+    assert serving.run("drop").out == "Nothing is superseded.\n", "what is built beside is not"
+
+
+def test_a_write_right_after_the_switch_is_told_by_rollback(serving: Site) -> None:
+    """The application writes as soon as the new table serves, while vecmig still searches it."""
+    serving.apply()
+    smoke = switching._smoke
+
+    def searched(endpoint: Endpoint) -> int:
+        serving.sql("delete from kb where id = 'd1'")
+        return smoke(endpoint)
+
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(switching, "_smoke", searched)
+        assert serving.run("cutover").code == 0
+    assert "it was written since the switch" in serving.run("rollback").out
+
+
+def test_a_table_that_does_not_answer_once_it_serves_gives_the_name_back(serving: Site) -> None:
+    serving.apply()
+
+    def fails(*_: object) -> int:
+        raise ConnectorError("the search finds nothing")
+
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(PgvectorConnector, "search", fails)
+        failed = serving.run("cutover")
+    assert failed.code == 1
+    assert "what served before serves again: the search finds nothing" in failed.err
+    assert (dimensions(serving, "kb"), dimensions(serving, "kb__v2")) == (1536, 64)
+    assert serving.run("cutover").code == 0
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(PgvectorConnector, "search", fails)
+        assert serving.run("rollback").code == 1
+    assert (dimensions(serving, "kb"), dimensions(serving, "kb__v1")) == (64, 1536)
+    assert serving.run("rollback").code == 0
+    assert dimensions(serving, "kb") == 1536
 
 
 def test_a_view_on_what_serves_is_named_and_nothing_is_switched(serving: Site) -> None:
-    serving.apply()
     serving.sql("create view seen as select id from kb")
+    assert "cutover: table kb cannot be switched while something depends on it: view seen" in _line(serving.run("plan"))
+    serving.apply()
     refused = serving.run("cutover")
     assert refused.code == 3
     assert "view seen" in refused.err

@@ -8,6 +8,7 @@ import pytest
 
 from tests.doubles.openai import Double as OpenAI
 from tests.doubles.pinecone import Double as Pinecone
+from tests.doubles.weaviate import Double as Weaviate
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.pinecone import options as pinecone_index
 from tests.end_to_end.reembed import SPEC, prepared
@@ -67,6 +68,26 @@ def test_in_weaviate_an_alias_is_switched_there_and_back_and_no_search_fails(
                 store.drop(each)
 
 
+def test_a_collection_of_weaviate_that_has_the_name_itself_is_told_by_the_plan_and_nothing_is_switched(
+    site: Site, openai_double: OpenAI, weaviate_double: Weaviate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weaviate_double.store.version = "1.31.0"  # which knows no aliases
+    there = f'{{type: weaviate, url: "{weaviate_double.url}", grpc_url: "grpc://127.0.0.1:{weaviate_double.grpc_port}", collection: Kb}}'
+    prepared(site, openai_double, monkeypatch, SPEC.replace(TARGET, there).replace(RETIRED, ""), count=20)
+    site.apply()
+    weaviate_double.store.version = "1.38.11"
+    site.edit("verification:", RETIRED + "\nverification:")
+    told = "'Kb' has this name itself, and only an alias can be given to another"
+    plan = site.run("plan")
+    assert told in " ".join(plan.out.split()), plan.out + plan.err
+    assert "let the application read 'Kb__v2' instead of 'Kb'" in " ".join(plan.out.split())
+    site.apply()
+    refused = site.run("cutover")
+    assert refused.code == 3
+    assert told in refused.err
+    site.settled()
+
+
 def test_in_pinecone_the_switch_is_kept_in_the_state_and_the_application_is_told(
     site: Site, openai_double: OpenAI, double: Pinecone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +96,8 @@ def test_in_pinecone_the_switch_is_kept_in_the_state_and_the_application_is_told
     prepared(site, openai_double, monkeypatch, SPEC.replace(TARGET, there).replace(RETIRED, ""), count=40)
     site.apply()
     site.edit("verification:", RETIRED + "\nverification:")
+    plan = " ".join(site.run("plan").out.split())
+    assert "! cutover: Pinecone has no name that could be given to another index: let the application read" in plan
     site.apply()
     assert {*double.store.indexes} >= {"kb", "kb-v2"}
     cut = site.run("cutover")

@@ -177,6 +177,10 @@ class MemoryConnector:
         self.database[serving] = Stored(replace(new.collection, name=serving), new.records)
         del self.database[build]
 
+    def hindrance(self, serving: str, build: str) -> str:
+        old = self.describe(serving)
+        return f"{serving!r} was not made by vecmig, so it is not switched" if old and old.mark is None else ""
+
     def drop(self, collection: str) -> None:
         actual = self.describe(collection)
         if actual and actual.mark is None:

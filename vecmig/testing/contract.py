@@ -389,6 +389,18 @@ class ConnectorContract(SourceContract):
             loaded.switch(collection.name, options.beside(2).collection, options.beside(1).collection)
         assert held(loaded, collection.name) == (KEYS, {0})
 
+    def test_what_hinders_a_switch_is_told_beforehand_and_changes_nothing(
+        self, loaded: Target, options: ConnectorOptions, collection: Collection
+    ) -> None:
+        build = options.beside(2).collection
+        hindered = loaded.hindrance(collection.name, build)
+        if loaded.capabilities.switches:
+            assert hindered == ""
+        else:
+            assert build in hindered
+        assert held(loaded, collection.name) == (KEYS, {0})
+        assert loaded.describe(build) is None
+
     def test_a_store_that_cannot_switch_says_what_the_application_has_to_read(
         self, target: Target, options: ConnectorOptions, collection: Collection
     ) -> None:

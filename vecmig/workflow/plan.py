@@ -113,7 +113,10 @@ def _planned(
         why = f"{', '.join(first.reasons)}: built beside {beside}, which serves until `cutover`"
         if not found.actions and not found.verify:
             why = f"{found.why}; built beside {beside}, which serves until `vecmig cutover`"
-        return replace(found, generation=generation, beside=beside, why=why)
+        risks = found.risks
+        if found.actions and (hindered := _hindrance(migration, lineup, generation)):
+            risks = (*risks, f"cutover: {hindered}")
+        return replace(found, generation=generation, beside=beside, why=why, risks=risks)
     assert first is not None
     raise first
 
@@ -132,6 +135,13 @@ def _with_chains(project: Project, planned: Sequence[MigrationPlan]) -> list[Mig
             each = replace(each, risks=(risk, *each.risks))
         found.append(each)
     return found
+
+
+def _hindrance(migration: Migration, lineup: Lineup, generation: int) -> str:
+    """Return why the build could not take the name that serves: better known before hours of building than after."""
+    serving, build = (at_generation(migration.target, lineup, each) for each in (lineup.serving, generation))
+    with closing(serving.open_target()) as target:
+        return target.hindrance(serving.options.collection, build.options.collection)
 
 
 def _refuse_unfit(migration: Migration, source: Observed) -> None:

@@ -125,6 +125,10 @@ class PgvectorConnector:
         with self.sessions.writing(serving) as session:
             switch.switch(session, self.options, serving, build, kept)
 
+    def hindrance(self, serving: str, build: str) -> str:
+        with self.sessions.reading(serving) as session:
+            return switch.hindrance(session, self.options, serving, build)
+
     def drop(self, collection: str) -> None:
         self._writable.pop(collection, None)
         with self.sessions.writing(collection) as session:

@@ -115,7 +115,10 @@ class PineconeConnector:
         yield from ()
 
     def switch(self, serving: str, build: str, kept: str) -> None:
-        raise UnsupportedError(
+        raise UnsupportedError(self.hindrance(serving, build))
+
+    def hindrance(self, serving: str, build: str) -> str:
+        return (
             f"Pinecone has no name that could be given to another index: let the application read {build!r} instead of"
             f" {serving!r}"
         )

@@ -126,9 +126,10 @@ class SnapshotConnector:
         yield from ()
 
     def switch(self, serving: str, build: str, kept: str) -> None:
-        raise UnsupportedError(
-            f"two directories cannot change their names in one step: let the application read {build} instead of {serving}"
-        )
+        raise UnsupportedError(self.hindrance(serving, build))
+
+    def hindrance(self, serving: str, build: str) -> str:
+        return f"two directories cannot change their names in one step: let the application read {build} instead of {serving}"
 
     def drop(self, collection: str) -> None:
         store = open_store(collection)

@@ -129,6 +129,11 @@ class WeaviateConnector:
             for name in every:
                 self._forget(name)
 
+    def hindrance(self, serving: str, build: str) -> str:
+        self._forget(serving)
+        found = self._find(serving)
+        return switching.hindrance(switching.Named(serving, found.layout if found else None), serving, build)
+
     def drop(self, collection: str) -> None:
         self._forget(collection)
         found = self._find(collection)

@@ -97,14 +97,36 @@ def _looked_up(
                 f"table {table.collection} was not made by vecmig, so it is not renamed: rename {serving} to {kept} and"
                 f" {build} to {serving} by hand, in one transaction, or let the application read {build}"
             )
-    found = dependents(session, old) if old is not None else []
-    if found:
-        raise UnsupportedError(
-            f"table {serving} cannot be switched while something depends on it: {'; '.join(found)}. It would stay with"
-            " the old table: drop it, switch, and make it anew on the new one; or let the application read"
-            f" {build} by that name"
-        )
+    if old is not None and (found := _held(session, old, serving, build)):
+        raise UnsupportedError(found)
     return old, new
+
+
+def hindrance(session: Session, options: PgvectorOptions, serving: str, build: str) -> str:
+    """Return why what serves would not be switched, as `Target.hindrance` says."""
+    old = find(session, options, serving)
+    if old is None:
+        return ""
+    return _unmarked(old, serving, build) or _held(session, old, serving, build)
+
+
+def _unmarked(table: Table, serving: str, build: str) -> str:
+    if table.mark is not None:
+        return ""
+    return (
+        f"table {table.collection} was not made by vecmig, so it is not renamed: rename {serving} out of the way and"
+        f" {build} to {serving} by hand, in one transaction, or let the application read {build}"
+    )
+
+
+def _held(session: Session, old: Table, serving: str, build: str) -> str:
+    found = dependents(session, old)
+    if not found:
+        return ""
+    return (
+        f"table {serving} cannot be switched while something depends on it: {'; '.join(found)}. It would stay with the"
+        f" old table: drop it, switch, and make it anew on the new one; or let the application read {build} by that name"
+    )
 
 
 def _lock(session: Session, table: Table) -> None:

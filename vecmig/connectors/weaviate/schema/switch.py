@@ -33,7 +33,9 @@ def switch(calls: Calls, serving: Named, build: Named, kept: Named) -> None:
             f"there is no weaviate collection {build.name!r} to switch to: run `vecmig apply`, which builds it"
         )
     for each in (serving, build):
-        _check(each, serving, build)
+        if hindered := hindrance(each, serving.name, build.name):
+            assert each.layout is not None
+            raise (CollectionConflict if each.layout.stored != each.alias else UnsupportedError)(hindered)
     if old is None:
         aliases.make(calls, serving.alias, new.stored)
     elif old.stored != new.stored:  # else it was killed after the second step
@@ -47,17 +49,16 @@ def switch(calls: Calls, serving: Named, build: Named, kept: Named) -> None:
     aliases.remove(calls, build.alias)
 
 
-def _check(each: Named, serving: Named, build: Named) -> None:
-    """Raise where this collection cannot be switched, or must not."""
+def hindrance(each: Named, serving: str, build: str) -> str:
+    """Return why this collection, one of both, cannot be switched or must not be, with the way out; "" where it may."""
     if each.layout is None:
-        return
-    way_out = f"let the application read {build.alias!r} instead of {serving.alias!r}"
+        return ""
+    way_out = f"let the application read {class_name(build)!r} instead of {class_name(serving)!r}"
     if each.layout.stored == each.alias:
-        raise UnsupportedError(
+        return (
             f"weaviate collection {each.alias!r} has this name itself, and only an alias can be given to another (vecmig"
             f" makes one for each new collection, from Weaviate 1.32 on): {way_out}"
         )
     if each.layout.collection.mark is None:
-        raise CollectionConflict(
-            f"weaviate collection {each.layout.stored!r} was not made by vecmig, so {each.alias!r} is not switched: {way_out}"
-        )
+        return f"weaviate collection {each.layout.stored!r} was not made by vecmig, so {each.alias!r} is not switched: {way_out}"
+    return ""
