@@ -22,6 +22,7 @@ from vecmig.embedders.openai.embedder import AT_ONCE
 
 TEXTS, KILLS = 5_000, 100
 ITEMS = 10  # texts of a request: a re-embedding takes so many requests that each kill hits another
+PATIENCE_S = 300.0  # a machine that others use, too, may stand still for a minute
 SLOW_S = 0.03  # of an answer
 SPEC = """\
 version: 1
@@ -87,9 +88,9 @@ def run(directory: Path, dsn: str, texts: int, kills: int, dice: random.Random) 
         while hits < kills:
             scenario.lock.unlink(missing_ok=True)
             process = scenario.start_apply()
-            wait_until(lambda: scenario.lock.exists() or process.poll() is not None)  # noqa: B023  # used up here
+            wait_until(lambda: scenario.lock.exists() or process.poll() is not None, PATIENCE_S)  # noqa: B023  # used up here
             before = size_of(ledger)
-            wait_until(lambda: size_of(ledger) > before or process.poll() is not None)  # noqa: B023
+            wait_until(lambda: size_of(ledger) > before or process.poll() is not None, PATIENCE_S)  # noqa: B023
             time.sleep(dice.uniform(0, 0.15))
             if process.poll() is not None:
                 break

@@ -39,7 +39,8 @@ def main() -> None:
         for name, dimensions in arguments.model:
             double.models[name] = Model(int(dimensions))
         print(double.url, flush=True)  # noqa: T201
-        stopped.wait()
+        while not stopped.wait(1):  # a signal that another thread took wakes nobody
+            pass
         ledger = double.ledger
         sys.stderr.write(
             f"{len(double.requests)} requests, {ledger.requests} charged: {ledger.charged.total()} texts,"
