@@ -53,7 +53,7 @@ def test_the_new_model_is_built_beside_cut_over_and_rolled_back(serving: Site) -
 
     cut = serving.run("cutover")
     assert cut.code == 0, cut.err
-    assert "t serves pgvector kb, before pgvector kb__v1" in cut.out
+    assert "t serves pgvector kb; what served before is pgvector kb__v1" in cut.out
     assert (dimensions(serving, "kb"), dimensions(serving, "kb__v1")) == (64, 1536)
     serving.settled()
     assert serving.run("verify").code == 0

@@ -115,8 +115,9 @@ def _probe(
             took = time.monotonic() - started
         tokens = cache.spent(PROBES).tokens - spent
         speed = len(done.batch) / took if tokens else None
-        if not tokens and price == 0 and (texts := converted.batch.strings(text_column(MADE))[:TIMED]):
-            # from the cache it is no speed of the model, and one that nobody is paid for may be asked again
+        some = converted.batch.strings(text_column(MADE))[:TIMED] if price == 0 and len(done.batch) else []
+        if texts := [piece for text in some if (cut := pieces_of(text, embedder, "truncate")) for piece in cut.texts]:
+            # from the cache it is no speed of the model, nor is it while one is loaded; nobody is paid for these texts
             embedder.embed(texts[:1], "passage")
             started = time.monotonic()
             speed = len(embedder.embed(texts, "passage").vectors) / (time.monotonic() - started)

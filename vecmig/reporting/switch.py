@@ -23,9 +23,12 @@ def switched_text(done: object, back: str) -> str:
     """Return what became of one target; `back`: the command that undoes it."""
     each = msgspec.convert(done, Switch, from_attributes=True)
     lines = [
-        f"{'Done before' if each.again else 'Switched'}: {each.target} serves {each.serving}, before {each.before}"
+        f"{'Done before' if each.again else 'Switched'}: {each.target} serves {each.serving}; what served before is {each.before}"
     ]
-    lines.append(f"Searched    {each.searches} times, each found something")
+    if each.searches:
+        lines.append(f"Searched    {each.searches} times, each found something")
+    else:
+        lines.append("Searched    not once: it holds no vector")
     if each.instead:
         lines.append(f"! this store has no names to switch: {each.instead}")
     if each.written_since:
