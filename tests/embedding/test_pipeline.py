@@ -1,0 +1,110 @@
+"""Reading, embedding and writing overlap: requests are filled across batches, and what waits is bounded."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock
+
+import numpy as np
+import pyarrow as pa
+
+from tests.crash.scenario import wait_until
+from vecmig.conversion.convert import Converted, convert
+from vecmig.embedding.buyer import Buyer, Payer
+from vecmig.embedding.cache import Cache
+from vecmig.embedding.embed import Model, embedded
+from vecmig.model.batch import RecordBatch, schema_of
+from vecmig.model.plan import Conversion, EmbedRule
+from vecmig.model.state import Cursor
+from vecmig.protocols import Embedded, EmbedderLimits, TextKind
+
+ROWS, PAGES, ITEMS, AT_ONCE = 7, 40, 10, 2
+RULE = EmbedRule("", "mine/length", 2, "{{ text }}")
+CONVERSION = Conversion(embed=(RULE,))
+PATIENCE_S = 30.0
+
+
+@dataclass(slots=True)
+class Lengths:
+    """An embedder that makes of a text its length; each request after the first `free` ones waits to be let go."""
+
+    free: int = 1_000_000
+    slow_s: float = 0.0
+    let_go: Event = field(default_factory=Event)
+    sizes: list[int] = field(default_factory=list)
+    identity: str = "length"
+    counts_exactly: bool = True
+    limits: EmbedderLimits = field(default_factory=lambda: EmbedderLimits(ITEMS, at_once=AT_ONCE))
+    _lock: Lock = field(default_factory=Lock)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        with self._lock:
+            self.sizes.append(len(texts))
+            waits = len(self.sizes) > self.free
+        if waits:
+            assert self.let_go.wait(PATIENCE_S), "nobody let it go: what is there is not handed on"
+        time.sleep(self.slow_s)
+        return Embedded(np.array([[1.0, len(text)] for text in texts], np.float32), len(texts))
+
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        return [1 for _ in texts]
+
+    def truncate(self, text: str, tokens: int) -> str:
+        return text
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Source:
+    """Pages of records whose texts differ in length, and how many of them were read."""
+
+    read: int = 0
+
+    def pages(self) -> Iterator[tuple[Converted, Cursor]]:
+        for page in range(PAGES):
+            self.read += 1
+            numbers = range(page * ROWS, (page + 1) * ROWS)
+            rows = [{"id": f"r{n}", "namespace": "", "metadata": f'{{"text": "{"x" * (n + 1)}"}}'} for n in numbers]
+            batch = RecordBatch(pa.RecordBatch.from_pylist(rows, schema_of(())))
+            yield convert(batch, CONVERSION), Cursor(str(page))
+
+
+@contextmanager
+def pipeline(directory: Path, embedder: Lengths, source: Source) -> Iterator[Iterator[tuple[Converted, Cursor]]]:
+    with closing(Cache(directory / "c.sqlite")) as cache:
+        payer = Payer("r", 0.0)
+        with closing(Buyer(embedder, "mine/length", cache, payer, Event())) as buyer:
+            yield embedded(source.pages(), [RULE], {"": Model(embedder, cache, buyer)})
+
+
+def test_requests_are_filled_across_batches_and_each_batch_comes_in_order_with_its_own_vectors(tmp_path: Path) -> None:
+    embedder, source = Lengths(), Source()
+    with pipeline(tmp_path, embedder, source) as made:
+        found = list(made)
+    assert [cursor for _, cursor in found] == [str(page) for page in range(PAGES)]
+    lengths = np.concatenate([converted.batch.vectors("")[:, 1] for converted, _ in found])
+    assert lengths.tolist() == list(range(1, PAGES * ROWS + 1))
+    assert sum(embedder.sizes) == PAGES * ROWS
+    assert sorted(embedder.sizes)[1:] == [ITEMS] * (PAGES * ROWS // ITEMS - 1), "all but the last are full"
+
+
+def test_the_first_batches_are_written_while_later_ones_are_embedded(tmp_path: Path) -> None:
+    embedder, source = Lengths(free=1), Source()
+    with pipeline(tmp_path, embedder, source) as made:
+        first, _ = next(made)  # all its texts are in the first request, and the others are held back
+        assert len(first.batch) == ROWS
+        wait_until(lambda: len(embedder.sizes) > 1)  # what comes next is under way, though nobody asked for it
+        embedder.let_go.set()
+        assert sum(len(converted.batch) for converted, _ in made) == (PAGES - 1) * ROWS
+
+
+def test_no_more_is_read_ahead_than_fills_the_requests_that_may_be_under_way(tmp_path: Path) -> None:
+    embedder, source = Lengths(slow_s=0.01), Source()
+    with pipeline(tmp_path, embedder, source) as made:
+        for taken, _ in enumerate(made, start=1):
+            ahead = (source.read - taken) * ROWS
+            assert ahead <= 2 * ITEMS * AT_ONCE + 2 * ROWS, "memory would grow with the source"
+    assert source.read == PAGES
