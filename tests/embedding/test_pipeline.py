@@ -81,7 +81,7 @@ def pipeline(directory: Path, embedder: Lengths, source: Source) -> Iterator[Ite
 
 
 def test_requests_are_filled_across_batches_and_each_batch_comes_in_order_with_its_own_vectors(tmp_path: Path) -> None:
-    embedder, source = Lengths(), Source()
+    embedder, source = Lengths(slow_s=0.01), Source()  # so slow that batches wait for it
     with pipeline(tmp_path, embedder, source) as made:
         found = list(made)
     assert [cursor for _, cursor in found] == [str(page) for page in range(PAGES)]

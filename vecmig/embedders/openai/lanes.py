@@ -14,7 +14,7 @@ from vecmig.errors import TransientError
 
 log = logging.getLogger(__name__)
 PATIENCE_S = 90.0  # a lane that is to pause longer is not waited for: a limit of a day is used up, not one of a minute
-LEEWAY_S = 0.2  # who was late may make up for so much: else what a busy machine loses is lost of the limit
+LEEWAY_S = 0.2  # who is late by less makes up for it: else what a busy machine loses is lost of the limit
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0  # after a refusal that does not say how long
 Told = tuple[float | None, float | None]  # by an answer: requests and tokens a minute
 
@@ -29,7 +29,8 @@ class Rate:
 
     def take(self, at: float, amount: float) -> None:
         if self.per_minute:
-            self.free_at = max(self.free_at, at - LEEWAY_S) + amount * 60 / self.per_minute
+            begins = self.free_at if at - self.free_at < LEEWAY_S else at  # who was idle has nothing to make up for
+            self.free_at = begins + amount * 60 / self.per_minute
 
     def correct(self, amount: float) -> None:
         """Count so much more, or less, than was taken."""
