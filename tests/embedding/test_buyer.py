@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
@@ -20,6 +20,7 @@ from tests.doubles.openai.model import embedded
 from tests.embedders.openai.providers import SMALL, opened
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import Cache, key_of
+from vecmig.embedding.coming import Coming
 from vecmig.errors import ConnectorError, GuardError, LostAnswer, RefusedText, Stopped, TransientError
 
 D = 8
@@ -51,7 +52,15 @@ def bought(buyer: Buyer, texts: Sequence[str]) -> list[NDArray[np.float32]]:
     asked = keys(texts)
     found = buyer.ask(asked)
     buyer.flush()
-    return [each.result(60) if isinstance(each, Future) else each for each in map(found.__getitem__, asked)]
+    return [each.result() if isinstance(each, Coming) else each for each in map(found.__getitem__, asked)]
+
+
+def failure(each: Coming) -> BaseException | None:
+    try:
+        each.result()
+    except BaseException as error:
+        return error
+    return None
 
 
 def right(texts: Sequence[str], vectors: Sequence[NDArray[np.float32]]) -> bool:
@@ -75,12 +84,12 @@ def test_a_request_is_sent_once_it_is_full_and_the_rest_when_it_is_asked_for(
     with buying(openai_double, cache, max_items=30) as buyer:
         found = [each for n in range(7) for each in buyer.ask(keys(numbered(10, 10 * n))).values()]
         for each in found[:60]:
-            assert isinstance(each, Future)
-            each.result(60)
+            assert isinstance(each, Coming)
+            each.result()
         assert sizes(openai_double) == [30, 30], "filled across what was asked for at once"
-        assert not any(each.done() for each in found[60:] if isinstance(each, Future))
+        assert not any(each.done() for each in found[60:] if isinstance(each, Coming))
         buyer.flush()
-        assert right(numbered(70), [each.result(60) for each in found if isinstance(each, Future)])
+        assert right(numbered(70), [each.result() for each in found if isinstance(each, Coming)])
     assert sizes(openai_double) == [10, 30, 30]
 
 
@@ -122,13 +131,13 @@ def test_a_refused_batch_is_halved_down_to_the_bad_text(openai_double: Double, c
         found = buyer.ask(keys(texts))
         buyer.flush()
         for text, each in zip(texts, found.values(), strict=True):
-            assert isinstance(each, Future)
+            assert isinstance(each, Coming)
             if text == "BAD text":
                 with pytest.raises(RefusedText) as raised:
-                    each.result(60)
+                    each.result()
                 assert "BAD" not in str(raised.value)
             else:
-                assert right([text], [each.result(60)])
+                assert right([text], [each.result()])
     assert openai_double.ledger.charged.total() == 99, "each of the others once"
     assert len(openai_double.requests) <= 15, "one, and two for each halving"
     assert cache.spent("run").tokens == openai_double.ledger.tokens, "what is refused costs nothing"
@@ -140,7 +149,7 @@ def test_several_bad_texts_are_all_found(openai_double: Double, cache: Cache) ->
     with buying(openai_double, cache) as buyer:
         found = buyer.ask(keys(texts))
         buyer.flush()
-        refused = [text for text, each in zip(texts, found.values(), strict=True) if each.exception(60)]  # type: ignore[union-attr]
+        refused = [text for text, each in zip(texts, found.values(), strict=True) if failure(each)]  # type: ignore[arg-type]
     assert refused == texts[::7]
     assert openai_double.ledger.charged.total() == 54
 
@@ -208,10 +217,10 @@ def test_a_vector_that_is_none_makes_its_text_refused_and_keeps_the_others(opena
     with buying(openai_double, cache) as buyer:
         found = list(buyer.ask(keys(texts)).values())
         buyer.flush()
-        assert right(texts[:9], [each.result(60) for each in found[:9] if isinstance(each, Future)])
-        assert isinstance(found[9], Future)
+        assert right(texts[:9], [each.result() for each in found[:9] if isinstance(each, Coming)])
+        assert isinstance(found[9], Coming)
         with pytest.raises(RefusedText, match="makes of it what is no number"):
-            found[9].result(60)
+            found[9].result()
     assert len(cache.find(list(keys(texts)))) == 9
     assert len(openai_double.requests) == 1
 
@@ -260,7 +269,7 @@ def test_the_budget_holds_over_all_runs_and_before_each_request(openai_double: D
         assert cache.spent("run").usd == pytest.approx(0.18)
     with buying(openai_double, cache, max_usd=0.305, max_items=10) as buyer:
         found = buyer.ask(keys(numbered(60, 60)))
-        outcomes = [each.exception(60) for each in found.values() if isinstance(each, Future)]
+        outcomes = [failure(each) for each in found.values() if isinstance(each, Coming)]
     stopped = [each for each in outcomes if each is not None]
     assert all(isinstance(each, GuardError) for each in stopped)
     assert len(stopped) == 20, "the four requests that still fit were sent, and no fifth"
@@ -300,7 +309,7 @@ def test_closing_ends_the_halving_of_what_is_refused(openai_double: Double, cach
         found = buyer.ask(keys(numbered(256)))
         buyer.flush()
     assert len(openai_double.requests) < 10
-    assert all(each.done() for each in found.values() if isinstance(each, Future)), "nobody waits for ever"
+    assert all(each.done() for each in found.values() if isinstance(each, Coming)), "nobody waits for ever"
 
 
 def test_a_lost_answer_is_transient() -> None:

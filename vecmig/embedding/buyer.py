@@ -2,20 +2,19 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event, RLock
+from threading import Condition, Event, RLock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vecmig.embedding.cache import Cache
+from vecmig.embedding.coming import Coming, Vector
 from vecmig.errors import ConnectorError, GuardError, LostAnswer, RefusedText, Stopped, TransientError
 from vecmig.protocols import Embedder, TextKind
 from vecmig.retry import retrying
 
 log = logging.getLogger(__name__)
-Vector = NDArray[np.float32]  # (d,)
 OTHERS_S = 0.1  # between two looks at what another process is buying
 PATIENCE_S = 300.0  # a provider's rate limits are those of a minute, and its bad quarters of an hour are known
 
@@ -34,7 +33,7 @@ class _Asked:
     key: bytes
     text: str
     tokens: int
-    result: "Future[Vector]"
+    result: Coming
 
 
 class Buyer:
@@ -46,25 +45,24 @@ class Buyer:
         self._embedder, self._model, self._cache, self._payer = embedder, model, cache, payer
         self._stop, self._kind, self._lock = stop, kind, RLock()
         self._closed = False
+        self._changed = Condition()  # of all that is coming
         self._waiting: list[_Asked] = []  # for a request that is not full yet
-        self._under_way: dict[bytes, Future[Vector]] = {}
+        self._under_way: dict[bytes, Coming] = {}
         self._pool = ThreadPoolExecutor(max(1, embedder.limits.at_once), thread_name_prefix="embed")
 
-    def ask(self, texts: Mapping[bytes, str]) -> "dict[bytes, Vector | Future[Vector]]":
+    def ask(self, texts: Mapping[bytes, str]) -> dict[bytes, Vector | Coming]:
         """Return for each text, by its key in the cache, its vector, or the one that is to come.
 
         A request is sent once it is full; `flush` sends what is left.
         """
         # under one lock: between a look into the cache and a request, another thread could pay for the same text
         with self._lock:
-            found: dict[bytes, Vector | Future[Vector]] = {
-                key: self._under_way[key] for key in texts if key in self._under_way
-            }
+            found: dict[bytes, Vector | Coming] = {key: self._under_way[key] for key in texts if key in self._under_way}
             found.update(self._cache.find([key for key in texts if key not in found]))
             missing = [key for key in texts if key not in found]
             counts = self._embedder.count_tokens([texts[key] for key in missing]) if missing else []
             for key, tokens in zip(missing, counts, strict=True):
-                asked = _Asked(key, texts[key], tokens, Future())
+                asked = _Asked(key, texts[key], tokens, Coming(self._changed))
                 found[key] = self._under_way[key] = asked.result
                 self._waiting.append(asked)
             while (full := self._full()) is not None:
@@ -89,10 +87,11 @@ class Buyer:
         """Wait for what is under way; what waits is not sent, nor are the halves of what is refused."""
         with self._lock:
             self._closed = True
-            for asked in self._waiting:
-                asked.result.cancel()
             self._waiting.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        for coming in self._under_way.values():  # what was never sent: nobody waits for ever
+            if not coming.done():
+                coming.set_exception(CancelledError())
 
     def _full(self) -> int | None:
         """Return how many of the texts that wait fill a request; None where they do not."""

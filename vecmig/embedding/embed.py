@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from vecmig.conversion.convert import Converted
 from vecmig.embedding.buyer import Buyer
 from vecmig.embedding.cache import Cache, key_of
+from vecmig.embedding.coming import Coming, Vector
 from vecmig.embedding.texts import Pieces, mean_of, pieces_of
 from vecmig.errors import RefusedText, VecmigError
 from vecmig.model.batch import RecordBatch, concat, text_column, vector_column
@@ -20,7 +20,6 @@ from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor
 from vecmig.protocols import Embedder
 
-Vector = NDArray[np.float32]  # (d,)
 Pages = Iterable[tuple[Converted, Cursor]]
 Step = Callable[[Pages], Iterator[tuple[Converted, Cursor]]]  # texts of converted batches become vectors
 WINDOW_BYTES = 64 << 20  # of vectors that are asked for ahead: they wait in memory
@@ -39,12 +38,12 @@ class Model:
     cache: Cache
     buyer: Buyer | None
 
-    def ask(self, texts: Sequence[str]) -> "list[Vector | Future[Vector] | None]":
+    def ask(self, texts: Sequence[str]) -> list[Vector | Coming | None]:
         """Return a vector, or one that is to come, for each text; None where it is not there, and nothing is bought."""
         identity = self.embedder.identity
         keys = [key_of(identity, "passage", text) for text in texts]
         if self.buyer is not None:
-            answers: Mapping[bytes, Vector | Future[Vector]] = self.buyer.ask(dict(zip(keys, texts, strict=True)))
+            answers: Mapping[bytes, Vector | Coming] = self.buyer.ask(dict(zip(keys, texts, strict=True)))
         else:
             answers = self.cache.find(keys)
         return [answers.get(key) for key in keys]
@@ -56,7 +55,7 @@ class _Column:
 
     rule: EmbedRule
     pieces: Sequence[Pieces | None]  # a record each
-    asked: "Sequence[Vector | Future[Vector] | None]"  # a piece each
+    asked: Sequence[Vector | Coming | None]  # a piece each
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class _Page:
 
     @property
     def ready(self) -> bool:
-        return all(not isinstance(each, Future) or each.done() for column in self.columns for each in column.asked)
+        return all(not isinstance(each, Coming) or each.done() for column in self.columns for each in column.asked)
 
     @property
     def nbytes(self) -> int:
@@ -173,5 +172,5 @@ def _matrix(column: _Column) -> tuple[NDArray[np.float32], dict[int, str]]:
     return matrix, wrong
 
 
-def _vector(each: "Vector | Future[Vector]") -> Vector:
-    return each.result() if isinstance(each, Future) else each
+def _vector(each: Vector | Coming) -> Vector:
+    return each.result() if isinstance(each, Coming) else each

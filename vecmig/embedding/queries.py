@@ -1,7 +1,6 @@
 """Texts that are searched for, as vectors of a model: paid and kept like all others."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import closing
 from threading import Event
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import key_of
+from vecmig.embedding.coming import Coming
 from vecmig.embedding.models import Purse, open_embedder
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
@@ -32,5 +32,5 @@ def embed_queries(
         with closing(Buyer(embedder, model, purse.cache, payer, stop, "query")) as buyer:
             found = buyer.ask(dict(zip(keys, cut, strict=True)))
             buyer.flush()
-            vectors = {key: each.result() if isinstance(each, Future) else each for key, each in found.items()}
+            vectors = {key: each.result() if isinstance(each, Coming) else each for key, each in found.items()}
     return np.stack([vectors[key] for key in keys])

