@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -32,7 +33,7 @@ retire: $(VENV)/.demo  ## Retire a model: embed texts anew beside what serves, c
 	@$(BIN)/python examples/retire-a-model/run.py
 
 test: $(VENV)/.dev  ## Run the tests
-	$(BIN)/pytest
+	$(PYTEST)
 
 check: $(VENV)/.dev  ## Format, lint, types, import directions, schema.json, tests
 	$(BIN)/ruff format --check .
@@ -40,7 +41,7 @@ check: $(VENV)/.dev  ## Format, lint, types, import directions, schema.json, tes
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/vecmig schema --check schema.json
-	$(BIN)/pytest
+	$(PYTEST)
 
 bench: $(VENV)/.dev  ## Measure, as ratios to what the store itself can do (long)
 	$(BIN)/python -m tests.benchmarks

@@ -166,7 +166,7 @@ def site(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, command
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> Iterator[Double]:
     """A Pinecone; specs find it by `{{ vars.pinecone }}`."""
-    monkeypatch.setenv("PINECONE_API_KEY", "test")
+    monkeypatch.setenv("PINECONE_API_KEY", "key-of-the-tests")
     with running() as double:
         monkeypatch.setenv("VECMIG_VAR_pinecone", double.url)
         yield double

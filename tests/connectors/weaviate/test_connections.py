@@ -157,8 +157,7 @@ def issuer(weaviate_double: Double) -> Iterator[Issuer]:
 
 LOGGED_IN = """
 import sys, time
-from vecmig.connectors.weaviate.client import session  # as in the command
-from vecmig.connectors.weaviate import nobody has imported the client before
+from vecmig.connectors.weaviate.client import session  # as in the command: nobody has imported the client before
 from tests.connectors.weaviate.test_connections import used
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.connectors.weaviate.schema.parameters import Oidc
