@@ -227,7 +227,9 @@ def bench_storm(directory: Path) -> None:
                     f" {sent[-1]:,} requests, {held:,} records, verified, {seconds:.0f} s",
                     flush=True,
                 )
+                assert held == rows, "records were lost, or doubled"
         print(f"requests, to those of a quiet service: {sent[1] / sent[0]:.2f} (wanted at most 1.30)", flush=True)
+        assert sent[1] <= 1.3 * sent[0], "too many requests"
 
 
 def bench_pinecone_memory(directory: Path) -> None:

@@ -90,13 +90,12 @@ def purse(directory: Path) -> Iterator[Purse]:
 
 def bare_calls(url: str, texts: Sequence[str]) -> None:
     """Embed the texts by the SDK alone, as many requests at once as vecmig has, to float32 arrays."""
-    client = OpenAI(base_url=url, api_key="test", max_retries=0)
 
     def call(some: Sequence[str]) -> int:
         answer = client.embeddings.create(model=MODEL, input=list(some), encoding_format="base64")
         arrays = [np.frombuffer(base64.b64decode(str(each.embedding)), np.float32) for each in answer.data]
         return len(arrays)
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with OpenAI(base_url=url, api_key="test", max_retries=0) as client, ThreadPoolExecutor(AT_ONCE) as pool:
         done = sum(pool.map(call, (texts[at : at + ITEMS] for at in range(0, len(texts), ITEMS))))
     assert done == len(texts)

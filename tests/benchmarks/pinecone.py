@@ -50,8 +50,8 @@ def index(url: str, name: str, transport: Transport) -> PineconeOptions:
 
 @contextmanager
 def client(url: str, name: str, transport: Transport) -> Iterator[Client]:
-    control = Pinecone(api_key="bench", host=url)
-    host = control.indexes.describe(name).host
+    with Pinecone(api_key="bench", host=url) as control:
+        host = control.indexes.describe(name).host
     assert host is not None
     opened: Client
     opened = (

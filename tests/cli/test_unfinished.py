@@ -135,3 +135,24 @@ def test_a_plan_that_does_not_go_on_is_given_up_where_there_is_nothing_to_do(
     before = shell.files()
     assert shell.run("apply").out.startswith("No changes.")
     assert shell.files() == before
+
+
+def test_what_another_migration_left_unfinished_is_not_given_up_by_one_that_has_nothing_to_do(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "  - {name: m, source: s, target: t}\n"
+    shell.edit(line, line + "  - {name: b, source: s, target: u}\n")
+    shell.edit(
+        "verification:", '  u: {type: memory, collection: more, database: "{{ vars.where }}-more"}\nverification:'
+    )
+    assert shell.run("apply", "--auto-approve", "--only", "b").code == 0
+
+    def fail(*arguments: object) -> None:
+        raise ConnectorError("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vecmig.execution.local.LocalExecutor.run", fail)
+        assert "the store is away" in shell.run("apply", "--auto-approve", "--only", "m").err
+    ran = shell.run("apply", "--auto-approve", "--only", "b")
+    assert ran.out.startswith("No changes."), ran.err
+    assert "Going on with the plan of" in shell.run("apply", "--auto-approve", "--only", "m").err

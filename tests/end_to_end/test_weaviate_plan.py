@@ -109,6 +109,24 @@ def test_what_may_change_is_changed_in_place_by_an_action_of_its_own(at: At, wea
     assert kb.run("plan").out.startswith("No changes.")
 
 
+def test_what_differs_is_planned_for_also_where_the_index_changes_and_the_fingerprints_do_not(
+    at: At, weaviate_server: WeaviateServer
+) -> None:
+    kb = at(weaviate_server)
+    kb.spec(more="index: {type: hnsw, m: 8, ef_search: 50}")
+    kb.apply()
+    with connected(weaviate_server) as client:
+        records = client.collections.use(kb.name)
+        one = records.query.fetch_objects(limit=1).objects[0]
+        records.data.update(uuid=one.uuid, properties={"n": 99})
+    kb.spec(more="index: {type: hnsw, m: 8, ef_search: 90}")
+    assert [each["type"] for each in kb.plan()["actions"]] == ["BuildIndex"], "nothing else shows"
+    planned = kb.run("plan", "--data", "--json")
+    (found,) = json.loads(planned.out)["migrations"]
+    assert found["data"]["mismatched"] == 1
+    assert [each["type"] for each in found["actions"]] == ["ReconcileRecords", "BuildIndex"]
+
+
 def test_what_may_not_is_built_beside_and_the_plan_says_why(at: At, weaviate_server: WeaviateServer) -> None:
     kb = at(weaviate_server)
     kb.spec(more="index: {type: hnsw, m: 8, ef_construction: 40}")

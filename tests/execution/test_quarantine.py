@@ -11,6 +11,7 @@ import pytest
 from tests.execution.test_apply import leak
 from tests.execution.world import Killed, MemoryStore, World
 from vecmig.connectors.memory import MemoryConnector, MemoryOptions
+from vecmig.errors import StateError
 from vecmig.execution.quarantine import Quarantine
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.plan import Partition
@@ -120,3 +121,11 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_before_it_cou
     monkeypatch.setattr(os, "replace", replaced)
     Quarantine(tmp_path / "bad").put("m", Partition("docs", ""), "1", records(KEYS[:1]), [Rejected(KEYS[0], "bad")])
     assert steps == ["sync directory", "sync .tmp", "rename", "sync directory"]
+
+
+def test_a_place_that_takes_no_file_is_a_clear_error_and_no_defect(tmp_path: Path) -> None:
+    (tmp_path / "full").write_bytes(b"")
+    aside = Quarantine(tmp_path / "full" / "p")
+    bad = records(KEYS[:1])
+    with pytest.raises(StateError, match=r"cannot put aside 1 bad records in .*make room"):
+        aside.put("m", Partition("docs", "0"), "c", bad.take([0]), [Rejected(bad.keys[0], "too choosy")])

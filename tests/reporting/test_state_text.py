@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 from msgspec.structs import replace
 
-from tests.reporting.examples import EXACT, FAILED, HOSTILE, MIGRATION, PARTS, PLAN, REPORT
+from tests.reporting.examples import EXACT, FAILED, HOSTILE, MIGRATION, PARTS, PLAN, RECONCILE, REPORT
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Applied, Cursor, Progress, Resource, State
 from vecmig.protocols import IndexProgress, Stage
@@ -126,3 +126,11 @@ def test_nothing_from_data_reaches_the_terminal_as_a_command() -> None:
         + states_text([found])
     )
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_comparison_that_was_broken_off_counts_what_it_reads_once() -> None:
+    plan = replace(PLAN, migrations=(RECONCILE,))
+    whole = Progress("words", PARTS[0], Cursor("c"), 6_000, 10, rejected=(Rejected(Key("", "x"), "NaN"),))
+    outcome = outcome_of(plan, EMPTY.begun(plan, "2026-11-23T10:00:00Z").with_progress(whole), resumed=True)
+    outcome = outcome.after(replace(whole, read=20_000, rows=4, anew=True))
+    assert (outcome.read, outcome.quarantined, outcome.written) == (20_000, 1, 14)

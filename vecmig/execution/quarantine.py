@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from vecmig.errors import StateError
 from vecmig.model.batch import RecordBatch, Rejected
 from vecmig.model.plan import Partition
 from vecmig.storage.durable import replace_durably, sync_directory
@@ -33,7 +34,13 @@ class Quarantine:
         table = bad.table.append_column("reason", pa.array([each.reason for each in reasons], pa.string()))
         sink = pa.BufferOutputStream()
         pq.write_table(pa.Table.from_batches([table]), sink)
-        if not self.directory.exists():
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(self.directory.parent)
-        replace_durably(self.directory / f"{migration}-{name}.parquet", sink.getvalue().to_pybytes())
+        try:
+            if not self.directory.exists():
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_directory(self.directory.parent)
+            replace_durably(self.directory / f"{migration}-{name}.parquet", sink.getvalue().to_pybytes())
+        except OSError as error:
+            raise StateError(
+                f"cannot put aside {len(reasons):,} bad records in {self.directory}: {error.strerror or error}; they are not"
+                " counted as moved: make room, then run again"
+            ) from error

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from vecmig.model.plan import BuildIndex, CreateCollection, Plan
+from vecmig.model.plan import BuildIndex, CreateCollection, Plan, ReconcileRecords
 from vecmig.model.report import Report, Verdict
 from vecmig.model.state import Progress, State
 from vecmig.protocols import Spent, Stage
@@ -69,15 +69,18 @@ def outcome_of(plan: Plan, state: State, resumed: bool = False) -> Outcome:
     same = state.plan is not None and state.plan.id == plan.id
     done = plan.actions[: state.done] if same else ()
     checkpoints = state.checkpoints if same else ()
+    # a comparison that was broken off reads, and finds what is bad, from the beginning
+    again = {each.migration for each in plan.actions[len(done) :] if isinstance(each, ReconcileRecords)}
+    kept = [each for each in checkpoints if each.migration not in again]
     return Outcome(
         name=plan.name,
         environment=plan.environment,
         serial=state.serial,
         created=sum(isinstance(action, CreateCollection) for action in done),
-        read=sum(each.read for each in checkpoints),
+        read=sum(each.read for each in kept),
         written=sum(each.rows for each in checkpoints),
         deleted=sum(each.deleted for each in checkpoints),
-        quarantined=sum(len(each.rejected) for each in checkpoints),
+        quarantined=sum(len(each.rejected) for each in kept),
         indexed=sum(isinstance(action, BuildIndex) for action in done),
         resumed=resumed,
     )

@@ -20,7 +20,7 @@ from vecmig.embedding.evidence import evidence_of
 from vecmig.errors import Problem, RebuildNeeded, SpecError
 from vecmig.migration import Migration, Project, at_generation
 from vecmig.model.observed import Observed
-from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, Plan
+from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, Plan, ReconcileRecords
 from vecmig.model.state import Applied, Cursor, Lineup, State
 from vecmig.planning.plan import plan_migration, with_data
 from vecmig.planning.target import plan_target
@@ -179,7 +179,8 @@ def _with_data(
     except NotCached:
         note = "how many records differ: their embeddings are not in the cache"
         return replace(planned, unchecked=(*planned.unchecked, note))
-    if not planned.actions and (found.mismatched or found.missing or (migration.prune and found.extra)):
+    moves = any(isinstance(each, LoadRecords | ReconcileRecords) for each in planned.actions)
+    if not moves and (found.mismatched or found.missing or (migration.prune and found.extra)):
         anew = plan_migration(migration, source, target, None, mark, project.limits)
         planned = replace(anew, why="the fingerprints are the same, and the records differ, as `--data` found")
     return with_data(planned, found, migration)

@@ -122,8 +122,9 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
 
 
 def give_up(run: Run, store: StateStore) -> None:
-    """Forget an unfinished plan that does not go on, where there is nothing to do in its place."""
-    if run.state.plan is not None:
+    """Forget an unfinished plan that does not go on, where there is nothing to do in the place of any part of it."""
+    looked_at = {each.name for each in run.plan.migrations}
+    if run.state.plan is not None and looked_at.issuperset(each.name for each in run.state.plan.migrations):
         abandoned = replace(run.state, plan=None, done=0, checkpoints=())
         store.save(abandoned.with_event(f"gave up {run.state.plan.id[:12]}: {'; '.join(run.against)}", now()))
 

@@ -301,3 +301,15 @@ def test_what_an_adopted_collection_has_no_place_for_is_refused_by_the_name_of_t
     assert id.key == Key("", "no uuid")
     assert "its id is no UUID" in id.reason
     assert others.count(name) == {"": 1}
+
+
+def test_a_property_that_got_a_value_since_is_read_and_not_the_null_of_before(weaviate_server: WeaviateServer) -> None:
+    with opened(weaviate_server) as connector:
+        name = connector.options.collection
+        connector.create(connector.options.complete(Collection(name, VECTORS, FIELDS, "vecmig:test", namespaced=False)))
+        assert not connector.upsert(
+            name, batch([{"id": "a", "vector:": [1.0, 2.0], "metadata": {"text": None}}], VECTORS)
+        )
+        with connected(weaviate_server) as client:
+            client.collections.use(name).data.update(uuid=stored("", "a"), properties={"text": "an answer"})
+        assert loads(connector.fetch(name, [Key("", "a")]).bytes_of("metadata")[0]) == {"text": "an answer"}

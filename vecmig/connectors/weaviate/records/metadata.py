@@ -59,7 +59,7 @@ class Encoding:
                 metadata[decoder[0]] = decoder[1](getattr(value, kind))
         if rest is not None:
             try:
-                metadata |= loads(rest)
+                metadata = loads(rest) | metadata  # a property that has a value was given it since
             except ValueError:
                 metadata[JSON] = rest  # somebody else wrote over it
         return metadata
