@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ from tests.comparison.sides import COLLECTION, database, records, sides, twice
 from vecmig.comparison.reading import Side, stored
 from vecmig.connectors.memory import MemoryConnector, MemoryOptions
 from vecmig.connectors.snapshot.options import SnapshotOptions
-from vecmig.errors import CollectionNotFound, UnsupportedError
+from vecmig.errors import CollectionNotFound, Stopped, UnsupportedError
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.filter import parse
@@ -79,6 +80,7 @@ def proven(
     conversion: Conversion | None = None,
     excluded: Sequence[Key] = (),
     written: Sequence[str] = (),
+    stop: Event | None = None,
 ) -> Report:
     migration = Migration(
         "m",
@@ -101,6 +103,7 @@ def proven(
         conversion=conversion,
         excluded=excluded,
         written=written,
+        stop=stop,
     )
 
 
@@ -417,3 +420,18 @@ def test_a_filter_that_no_record_passes_decides_nothing_and_fails_nothing() -> N
         return inner.search(COLLECTION.name, search)
 
     assert proven(both, both, filters=[{"n": -1}], of_target=well).verdict == "passed"
+
+
+def test_a_wish_to_stop_is_heard_between_searches() -> None:
+    stop = Event()
+    asked: list[Query] = []
+
+    def stopping(inner: MemoryConnector, search: Query) -> list[Hits]:
+        stop.set()
+        asked.append(search)
+        return inner.search(COLLECTION.name, search)
+
+    filters = [{"lang": "de"}, {"lang": "en"}, {"lang": "fr"}]
+    with pytest.raises(Stopped, match="Run the same command again"):
+        proven(database(records(60)), database(records(60)), filters=filters, of_target=stopping, stop=stop)
+    assert len(asked) <= 2, "those of one run: as the index finds, and exactly"

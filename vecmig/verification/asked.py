@@ -1,7 +1,8 @@
 """What is searched for on both sides, and how a store is asked."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Event
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,7 @@ class Setting:
     excluded: frozenset[Key]
     top_k: int
     namespaces: Collection[str] = ()  # of the target; where the source has the same, those of both
+    stop: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

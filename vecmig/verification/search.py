@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from vecmig.errors import Stopped
 from vecmig.model.batch import RecordBatch
 from vecmig.model.filter import Filter, describe, fields_of
 from vecmig.model.metadata import canonical, dumps, loads
@@ -52,7 +53,12 @@ def search_checks(setting: Setting, samples: Mapping[str, RecordBatch], filters:
 
 
 def run(setting: Setting, source: Source, target: Source, asked: Asked, filter: Filter | None) -> Run:
-    """Run queries on both sides, and on the target exactly, too. `filter` holds besides each query's own."""
+    """Run queries on both sides, and on the target exactly, too. `filter` holds besides each query's own.
+
+    Raises Stopped after the setting's `stop`.
+    """
+    if setting.stop.is_set():
+        raise Stopped("the verification was stopped at your wish. Run the same command again")
     name, k = asked.field.name, setting.top_k
     wide = k + any(each is not None for each in asked.itself)
     check = SearchCheck(

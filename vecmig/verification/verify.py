@@ -82,7 +82,7 @@ def verify(
     labelled: list[LabelledCheck] = []
     if wanted.search is not None and sampler is not None:
         # known only now: the source finds these, too, and the target cannot
-        setting = replace(setting, excluded=setting.excluded | source.refused.keys)
+        setting = replace(setting, excluded=setting.excluded | source.refused.keys, stop=stop or Event())
         if migration.golden is not None:
             known = {name: records for name in chosen if (records := sampler.records(name)) is not None}
             searched, labelled = golden_checks(setting, migration.golden, embeds or {}, known, migration.filters)

@@ -166,7 +166,9 @@ def _at_work(project: Project, plan: Plan, state: State) -> dict[str, Migration 
 
 def _with_small_pages(migration: Migration) -> Migration:
     options = migration.source.options
-    rows = min(getattr(options, "page_rows", None) or EMBED_PAGE_ROWS, EMBED_PAGE_ROWS)
+    if not hasattr(options, "page_rows"):  # a plug-in's own need not have it
+        return migration
+    rows = min(options.page_rows or EMBED_PAGE_ROWS, EMBED_PAGE_ROWS)
     return changed(migration, source=changed(migration.source, options=replace(options, page_rows=rows)))  # type: ignore[type-var]
 
 
