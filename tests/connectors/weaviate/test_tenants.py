@@ -193,3 +193,18 @@ def test_a_vector_of_one_size_is_read_where_another_is_left_out(
     given = options(weaviate_server, others.options.collection, without=("body", "title"))
     with closing(given.open()) as connector:
         assert [key.namespace for key in read(connector)] == ["a", "b", "c"]
+
+
+def test_without_tenants_a_uuid_of_another_namespace_is_no_record_of_the_collection(
+    weaviate_server: WeaviateServer,
+) -> None:
+    uuid = "0b5e8a53-7a52-4c3e-8f0e-6f1d7a52c3e8"
+    with opened(weaviate_server) as connector:
+        name = connector.options.collection
+        connector.create(connector.options.complete(Collection(name, VECTORS, mark="vecmig:test", namespaced=False)))
+        assert not connector.upsert(name, batch([{"id": uuid, "vector:": [1.0, 2.0, 3.0], "metadata": {}}], VECTORS))
+        connector.delete(name, [Key("elsewhere", uuid)])
+        assert len(connector.fetch(name, [Key("elsewhere", uuid)])) == 0
+        (hits,) = connector.search(name, Search(records().vectors("")[:1], 1, namespace="elsewhere"))
+        assert not hits.keys
+        assert connector.count(name) == {"": 1}

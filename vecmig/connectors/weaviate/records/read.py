@@ -62,7 +62,7 @@ class Reading:
     def known(self, namespaces: Iterable[str]) -> list[str]:
         """Return those of the namespaces that are there."""
         if not self.layout.has_tenants:
-            return list(namespaces)
+            return [name for name in namespaces if name == ""]
         asked = tenants.holding(namespaces)
         there = tenants.statuses(self.calls, self.layout, asked.values())
         return [name for name, tenant in asked.items() if tenant in there]

@@ -83,9 +83,10 @@ def _send(writing: Writing, chunk: Chunk) -> _Sent:
 
     try:
         answer = writing.calls.send("upsert", attempt)
-    except (errors.TooLarge, errors.Refused):
+    except (errors.TooLarge, errors.Refused) as error:
         if len(chunk.rows) == 1:
-            return _Sent({chunk.rows[0]: "it alone is more than Weaviate takes, or is refused by it"}, tries)
+            why = error.reason if isinstance(error, errors.Refused) else "it alone is more than Weaviate takes"
+            return _Sent({chunk.rows[0]: why}, tries)
         half = len(chunk.rows) // 2
         one, two = (
             _send(writing, Chunk(chunk.rows[part], chunk.objects[part])) for part in (slice(half), slice(half, None))

@@ -41,7 +41,9 @@ def delete(writing: Writing, keys: Sequence[Key]) -> None:
     for key in keys:
         ids.setdefault(key.namespace, []).append(stored(key.namespace, key.id))
     there = {}
-    if layout.has_tenants:
+    if not layout.has_tenants:
+        ids = {name: uuids for name, uuids in ids.items() if name == ""}
+    else:
         there = tenants.statuses(writing.calls, layout, tenants.holding(ids).values())
         _wake(writing, there.keys() - writing.known)
     for namespace, uuids in ids.items():
