@@ -44,7 +44,7 @@ class TooLarge(ConnectorError):
 
 
 class TookTooLong(TransientError):
-    """No answer in time: half of it may do, too."""
+    """No answer in time: a smaller `page_rows` may do."""
 
 
 class Asleep(TransientError):

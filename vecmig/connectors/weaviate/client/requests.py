@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +64,10 @@ def records(answer: Any) -> list[Record]:
 
 
 def uuid_of(metadata: Any) -> str:
-    return str(UUID(bytes=metadata.id_as_bytes)) if metadata.id_as_bytes else str(metadata.id)
+    if not (raw := metadata.id_as_bytes):
+        return str(metadata.id)
+    text = raw.hex()  # by way of a UUID it takes eight times as long
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def own_id(uuid: str, fields: Any) -> str:

@@ -181,7 +181,9 @@ def pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None
             rows = max(1, rows // 2)
             waiting = asked(after)
             continue
-        inside = [record for record in page if UUID(record.uuid).int <= each.high]
+        inside = page  # in the order of their UUIDs: the last one tells for all
+        if page and UUID(page[-1].uuid).int > each.high:
+            inside = [record for record in page if UUID(record.uuid).int <= each.high]
         if len(inside) < rows:
             if inside:
                 yield inside
