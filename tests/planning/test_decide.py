@@ -106,3 +106,13 @@ def test_what_cannot_be_is_refused_with_the_way_out(
 def test_what_was_taken_for_granted_is_said() -> None:
     found = decide("", vector(), asked(SMALL), SMALL, None, "--no-probe")
     assert (found.unchecked, found.evidence) == ("the models' names were trusted (--no-probe)", "no probe: --no-probe")
+
+
+@pytest.mark.parametrize(("probe", "why"), [(OTHER, "are not shown to be of"), (None, "the models differ")])
+def test_vectors_of_another_model_are_not_shortened_into_those_of_the_one_that_is_asked_for(
+    probe: Probe | None, why: str
+) -> None:
+    found = decide("", vector(), asked(SMALL, strategy="truncate", dimensions=512), ADA, probe)
+    assert found.how == "truncate"
+    assert why in found.stopped
+    assert not decide("", vector(), asked(SMALL, strategy="truncate", dimensions=512), ADA, SAME).stopped

@@ -84,7 +84,7 @@ def decide(
         cut = replace(
             base, how="truncate", why=f"cut to {wanted:,} dimensions and normalised again, as its makers allow"
         )
-        return replace(cut, refused=_uncut(asked, wanted, stored), stopped=stopped if same_label else "")
+        return replace(cut, refused=_uncut(asked, wanted, stored), stopped=stopped)
     if wanted > stored.dimensions and (same or same_label or given is None):
         return anew(f"{wanted:,} dimensions cannot be made of {stored.dimensions:,}")
     if same:
@@ -121,7 +121,7 @@ def _uncut(asked: Embedding, wanted: int, stored: VectorField) -> str:
 
 
 def _contradiction(asked: Embedding, given: str | None, refuted: bool, same: bool, found: str) -> str:
-    """Return why the evidence speaks against a copy."""
+    """Return why the evidence speaks against taking the stored vectors, as they are or shortened."""
     if asked.trust_labels and (given is None or asked.model in (None, given)):
         return ""
     if refuted:
@@ -135,7 +135,7 @@ def _contradiction(asked: Embedding, given: str | None, refuted: bool, same: boo
         )
     if not same and given is not None and asked.model is not None and asked.model != given and not asked.trust_labels:
         return (
-            f"`strategy: copy`, and the models differ: {given} -> {asked.model}. Say `strategy: auto` to embed anew, or"
+            f"`strategy: {asked.strategy}`, and the models differ: {given} -> {asked.model}. Say `strategy: auto` to embed anew, or"
             " `trust_labels: true` with the right name"
         )
     return ""
