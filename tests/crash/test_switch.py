@@ -121,6 +121,20 @@ def test_after_a_rollback_that_was_killed_what_it_switched_to_is_not_dropped(bui
     assert serving(built) == NEW
 
 
+def test_a_switch_is_not_taken_back_before_it_is_known_to_have_ended(built: Scenario) -> None:
+    dying(built, "after switch", 1, "cutover")
+    assert built.run("-m", "vecmig", "rollback") == 6
+    assert "a cutover was broken off: run `vecmig cutover` again" in built.complaint
+    vecmig(built, "cutover")
+    dying(built, "after switch", 1, "rollback")
+    assert built.run("-m", "vecmig", "cutover") == 6
+    assert "a rollback was broken off: run `vecmig rollback` again" in built.complaint
+    vecmig(built, "rollback")
+    assert serving(built) == OLD
+    vecmig(built, "cutover")
+    assert serving(built) == NEW
+
+
 def test_two_switches_at_once_one_works_the_other_is_told(built: Scenario) -> None:
     with FileStateStore(str(built.directory), "crash", "default").lock(0):
         for command in (("cutover",), ("rollback",), ("drop", "kb__v1", "--allow-destroy")):

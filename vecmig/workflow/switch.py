@@ -44,6 +44,7 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
     for endpoint, migrations in _targets(project, only):
         lineup = state.lineup(endpoint.name)
         if lineup.build is None:
+            _check_ended("rollback", endpoint, lineup, lineup.kept)
             continue
         build, kept = at_generation(endpoint, lineup, lineup.build), _beside(endpoint, lineup.serving)
         done = _is_gone(build) and not _is_gone(kept)
@@ -85,6 +86,7 @@ def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> I
     state = _state(store)
     for endpoint, _ in _targets(project, only):
         lineup = state.lineup(endpoint.name)
+        _check_ended("cutover", endpoint, lineup, lineup.build)
         if lineup.kept is None:
             continue
         kept = at_generation(endpoint, lineup, lineup.kept)
@@ -193,6 +195,20 @@ def _targets(project: Project, only: Sequence[str]) -> list[tuple[Endpoint, list
 def _beside(endpoint: Endpoint, generation: int) -> Endpoint:
     """Return the collection of this generation where it does not serve."""
     return at_generation(endpoint, Lineup(serving=generation + 1), generation)
+
+
+def _check_ended(command: str, endpoint: Endpoint, lineup: Lineup, generation: int | None) -> None:
+    """Raise GuardError where the command let this generation serve, and was killed before the state said so."""
+    if generation is None:
+        return
+    with closing(endpoint.open_target()) as connection:
+        switches = connection.capabilities.switches
+    if (
+        switches
+        and _is_gone(at_generation(endpoint, lineup, generation))
+        and not _is_gone(_beside(endpoint, lineup.serving))
+    ):
+        raise GuardError(f"{endpoint.name}: a {command} was broken off: run `vecmig {command}` again, and then this")
 
 
 def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration], state: State, generation: int) -> None:
