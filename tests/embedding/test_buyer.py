@@ -20,7 +20,7 @@ from tests.doubles.openai.model import embedded
 from tests.embedders.openai.providers import SMALL, opened
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import Cache, key_of
-from vecmig.embedding.coming import Coming
+from vecmig.embedding.coming import Coming, vector_of
 from vecmig.errors import ConnectorError, GuardError, LostAnswer, RefusedText, Stopped, TransientError
 
 D = 8
@@ -52,7 +52,7 @@ def bought(buyer: Buyer, texts: Sequence[str]) -> list[NDArray[np.float32]]:
     asked = keys(texts)
     found = buyer.ask(asked)
     buyer.flush()
-    return [each.result() if isinstance(each, Coming) else each for each in map(found.__getitem__, asked)]
+    return [vector_of(found[key]) for key in asked]
 
 
 def failure(each: Coming) -> BaseException | None:

@@ -40,3 +40,8 @@ class Coming:
         with self._changed:
             self._error = error
             self._changed.notify_all()
+
+
+def vector_of(each: Vector | Coming) -> Vector:
+    """Return the vector; wait for one that is under way. Raises as `Coming.result` does."""
+    return each.result() if isinstance(each, Coming) else each

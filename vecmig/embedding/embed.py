@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vecmig.conversion.convert import Converted
 from vecmig.embedding.buyer import Buyer
 from vecmig.embedding.cache import Cache, key_of
-from vecmig.embedding.coming import Coming, Vector
+from vecmig.embedding.coming import Coming, Vector, vector_of
 from vecmig.embedding.texts import Pieces, mean_of, pieces_of
 from vecmig.errors import RefusedText, VecmigError
 from vecmig.model.batch import RecordBatch, concat, text_column, vector_column
@@ -155,7 +155,7 @@ def _matrix(column: _Column) -> tuple[NDArray[np.float32], dict[int, str]]:
                 if (each := next(asked)) is None:
                     refused = GONE
                 else:
-                    vectors.append(_vector(each))
+                    vectors.append(vector_of(each))
             except RefusedText as error:
                 refused = str(error).rstrip(".")
         if refused:
@@ -170,7 +170,3 @@ def _matrix(column: _Column) -> tuple[NDArray[np.float32], dict[int, str]]:
         with np.errstate(over="ignore"):
             matrix = matrix.astype(np.float16).astype(np.float32)
     return matrix, wrong
-
-
-def _vector(each: Vector | Coming) -> Vector:
-    return each.result() if isinstance(each, Coming) else each

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import key_of
-from vecmig.embedding.coming import Coming
+from vecmig.embedding.coming import vector_of
 from vecmig.embedding.models import Purse, open_embedder
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
@@ -32,5 +32,5 @@ def embed_queries(
         with closing(Buyer(embedder, model, purse.cache, payer, stop, "query")) as buyer:
             found = buyer.ask(dict(zip(keys, cut, strict=True)))
             buyer.flush()
-            vectors = {key: each.result() if isinstance(each, Coming) else each for key, each in found.items()}
+            vectors = {key: vector_of(each) for key, each in found.items()}
     return np.stack([vectors[key] for key in keys])

@@ -47,7 +47,7 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
             _check_ended("rollback", endpoint, lineup, lineup.kept)
             continue
         build, kept = at_generation(endpoint, lineup, lineup.build), _beside(endpoint, lineup.serving)
-        done = _is_gone(build) and not _is_gone(kept)
+        done = _took_over(endpoint, lineup, lineup.build)
         if not done:
             _check(endpoint, build, migrations, state, lineup.build)
         verified = state.applied[migrations[0].name].target_fingerprint if migrations[0].name in state.applied else None
@@ -91,7 +91,7 @@ def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> I
             continue
         kept = at_generation(endpoint, lineup, lineup.kept)
         aside = _beside(endpoint, lineup.serving)
-        done = lineup.renames and _is_gone(kept) and not _is_gone(aside)
+        done = lineup.renames and _took_over(endpoint, lineup, lineup.kept)
         if not done and _is_gone(kept):
             raise CollectionNotFound(f"{endpoint.name}: {kept.label}, which served before, is not there any more")
         serving = at_generation(endpoint, lineup, lineup.serving)
@@ -146,12 +146,7 @@ def drop(project: Project, store: StateStore, names: Sequence[str], allowed: boo
     for name in names:
         endpoint, generation, each = known[name]
         lineup = state.lineup(endpoint.name)
-        if (
-            generation == lineup.kept
-            and lineup.renames
-            and _is_gone(each)
-            and not _is_gone(_beside(endpoint, lineup.serving))
-        ):
+        if generation == lineup.kept and lineup.renames and _took_over(endpoint, lineup, generation):
             raise GuardError(
                 f"{endpoint.name}: a rollback was broken off, and {each.label} serves: run `vecmig rollback` first"
             )
@@ -203,12 +198,13 @@ def _check_ended(command: str, endpoint: Endpoint, lineup: Lineup, generation: i
         return
     with closing(endpoint.open_target()) as connection:
         switches = connection.capabilities.switches
-    if (
-        switches
-        and _is_gone(at_generation(endpoint, lineup, generation))
-        and not _is_gone(_beside(endpoint, lineup.serving))
-    ):
+    if switches and _took_over(endpoint, lineup, generation):
         raise GuardError(f"{endpoint.name}: a {command} was broken off: run `vecmig {command}` again, and then this")
+
+
+def _took_over(endpoint: Endpoint, lineup: Lineup, generation: int) -> bool:
+    """Return whether this generation has the serving name, though the state says another: no save after the switch."""
+    return _is_gone(at_generation(endpoint, lineup, generation)) and not _is_gone(_beside(endpoint, lineup.serving))
 
 
 def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration], state: State, generation: int) -> None:
