@@ -3,9 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from vecmig.connectors.weaviate.client.proto import base_pb2, search_get_pb2
 from vecmig.connectors.weaviate.schema.layout import Layout
 from vecmig.connectors.weaviate.schema.names import ID, JSON, UNNAMED
@@ -14,11 +11,11 @@ SINGLE = base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32
 
 
 class Record(NamedTuple):
-    """An object as an answer has it. `vectors`: by their names there, those that it has."""
+    """An object as an answer has it. `vectors`: by their names there, those that it has, as little-endian float32."""
 
     uuid: str
     fields: Any
-    vectors: dict[str | None, NDArray[np.float32]]
+    vectors: dict[str | None, bytes]
     updated_s: int  # when it was last written, by the server's clock
 
 
@@ -97,11 +94,9 @@ def _nested(each: Any) -> Any:
 
 def _record(result: Any) -> Record:
     metadata = result.metadata
-    vectors: dict[str | None, NDArray[np.float32]] = {
-        each.name or UNNAMED: np.frombuffer(each.vector_bytes, "<f4") for each in metadata.vectors
-    }
-    if metadata.vector_bytes:
-        vectors[None] = np.frombuffer(metadata.vector_bytes, "<f4")
+    vectors: dict[str | None, bytes] = {each.name or UNNAMED: each.vector_bytes for each in metadata.vectors}
+    if unnamed := metadata.vector_bytes:
+        vectors[None] = unnamed
     return Record(
         uuid_of(metadata), result.properties.non_ref_props.fields, vectors, metadata.last_update_time_unix // 1000
     )

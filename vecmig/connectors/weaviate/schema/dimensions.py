@@ -46,5 +46,5 @@ def _seen(calls: Calls, layout: Layout, vectors: Sequence[str | None], tenant: s
     found: dict[str | None, int] = {}
     for record in requests.records(answer):
         for name, vector in record.vectors.items():
-            found.setdefault(name, len(vector))
+            found.setdefault(name, len(vector) // 4)
     return found
