@@ -13,6 +13,7 @@ from vecmig.comparison.differences import Changed, Compared, Extra, differences
 from vecmig.comparison.reading import Side, stored
 from vecmig.comparison.sampled import compare_sample, count_only
 from vecmig.comparison.sampler import Sampler
+from vecmig.comparison.terms import Terms
 from vecmig.connectors.memory import MemoryOptions
 from vecmig.errors import ConnectorError, Stopped
 from vecmig.model.batch import RecordBatch, vector_column
@@ -97,7 +98,7 @@ def test_an_extra_record_counts_in_a_namespace_that_the_migration_writes_and_now
     found = compared(source, target)
     assert (found.extra, found.extra_keys) == (1, (Key("a", "d77"),))
     assert found.actual == {"a": 11}
-    both = compare(*sides(source, target), written=["others"])
+    both = compare(*sides(source, target), Terms(written=["others"]))
     assert both.extra == 6
     assert found.digests != both.digests
 
@@ -142,7 +143,7 @@ def test_rounds_of_any_size_find_the_same(round_rows: int) -> None:
 
 def test_a_rejected_record_is_not_expected() -> None:
     source, target = database(records(10)), database(records(9))
-    found = compare(*sides(source, target), excluded=[Key("", "d9")])
+    found = compare(*sides(source, target), Terms(excluded=[Key("", "d9")]))
     assert found.equal
     assert found.expected == {"": 9}
 
@@ -151,7 +152,7 @@ def test_a_rejected_record_that_is_there_all_the_same_is_no_extra_but_told() -> 
     excluded = [Key("", "d9")]
     for metadata in ('{{"n": {n}}}', '{{"old": {n}}}'):
         target = database(records(9), records(1, start=9, metadata=metadata))
-        found = compare(*sides(database(records(10)), target), excluded=excluded)
+        found = compare(*sides(database(records(10)), target), Terms(excluded=excluded))
         assert (found.extra, found.missing, found.mismatched, found.matching, found.aside) == (0, 0, 0, 9, 1)
 
 
@@ -177,13 +178,18 @@ def test_what_the_source_holds_but_cannot_give_is_not_extra() -> None:
 def test_what_is_left_in_a_namespace_that_vanished_from_the_source_is_extra() -> None:
     source, target = sides(database(records(5, "a")), database(records(5, "a"), records(3, "b"), records(2, "c")))
     assert compare(source, target).extra == 0, "others may write there"
-    found = compare(source, target, written=["b"])
+    found = compare(source, target, Terms(written=["b"]))
     assert (found.extra, found.actual) == (3, {"a": 5, "b": 3})
-    only = [key for each in differences(source, target, written=["b"]) if isinstance(each, Extra) for key in each.keys]
+    only = [
+        key
+        for each in differences(source, target, Terms(written=["b"]))
+        if isinstance(each, Extra)
+        for key in each.keys
+    ]
     assert {key.namespace for key in only} == {"b"}
     assert len(only) == 3
-    assert compare_sample(source, target, 5, written=["b"]).extra == 3
-    assert count_only(source, target, written=["b"]).extra == 3
+    assert compare_sample(source, target, 5, Terms(written=["b"])).extra == 3
+    assert count_only(source, target, Terms(written=["b"])).extra == 3
 
 
 def test_a_record_without_a_vector_differs_from_one_with_zeros() -> None:
@@ -209,7 +215,7 @@ def test_a_stop_ends_the_comparison() -> None:
     stop = Event()
     both = database(records(100))
     with pytest.raises(Stopped, match="again") as stopped:
-        compare(*sides(both, both), stop=stop, watch=lambda side, rows: stop.set())
+        compare(*sides(both, both), Terms(stop=stop, watch=lambda side, rows: stop.set()))
     assert "nothing was changed" not in str(stopped.value), "a reconciliation may have written by then"
 
 
@@ -219,7 +225,7 @@ def test_progress_tells_the_rows_of_each_side() -> None:
     def watch(side: str, rows: int) -> None:
         seen[side] += rows
 
-    compare(*sides(database(records(50)), database(records(50)), workers=1), watch=watch)
+    compare(*sides(database(records(50)), database(records(50)), workers=1), Terms(watch=watch))
     assert seen == {"source": 50, "target": 50}
 
 
@@ -255,7 +261,7 @@ class TestDifferences:
         assert only.equal == 50  # type: ignore[union-attr]
 
     def test_an_empty_source_makes_nothing_extra(self) -> None:
-        found = list(differences(*sides(database(), database(records(50))), written=[""]))
+        found = list(differences(*sides(database(), database(records(50))), Terms(written=[""])))
         assert not [each for each in found if isinstance(each, Extra)]
 
     def test_a_key_that_a_page_holds_twice_is_written_once(self) -> None:

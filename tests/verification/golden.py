@@ -18,7 +18,7 @@ from vecmig.model.plan import Conversion, EmbedRule
 from vecmig.model.query import Golden, Query
 from vecmig.model.report import Report
 from vecmig.model.settings import Queries, Search, Thresholds, Verification
-from vecmig.verification.asked import Embeds
+from vecmig.verification.asked import Embeds, Searching
 from vecmig.verification.verify import verify
 
 TEXT = "{{ n }}"
@@ -97,4 +97,5 @@ def proven(
     first = Side("source", "docs", source.open, tuple(source.open().partitions("docs", 2)))
     open_target = target.open if opened is None else lambda: opened(target.open())
     second = Side("target", "docs", open_target, tuple(target.open().partitions("docs", 2)))  # type: ignore[arg-type]
-    return verify(migration, first, second, project="p", environment="e", conversion=conversion, embeds=embeds)
+    searching = Searching(conversion or Conversion(), embeds=embeds or {})
+    return verify(migration, first, second, searching=searching, project="p", environment="e")

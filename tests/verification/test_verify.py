@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tests.comparison.sides import COLLECTION, database, records, sides, twice
 from vecmig.comparison.reading import Side, stored
+from vecmig.comparison.terms import Terms
 from vecmig.connectors.memory import MemoryConnector, MemoryOptions
 from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.errors import CollectionNotFound, Stopped, UnsupportedError
@@ -23,6 +24,7 @@ from vecmig.model.report import Report
 from vecmig.model.settings import Queries, Sample, Search, Thresholds, Verification
 from vecmig.protocols import Capabilities, Hits, Source
 from vecmig.protocols import Search as Query
+from vecmig.verification.asked import Searching
 from vecmig.verification.verify import verify
 
 
@@ -98,12 +100,10 @@ def proven(
         migration,
         first,
         second,
+        Terms(written, excluded, stop=stop),
+        Searching(conversion or Conversion()),
         project="p",
         environment="e",
-        conversion=conversion,
-        excluded=excluded,
-        written=written,
-        stop=stop,
     )
 
 
@@ -261,9 +261,7 @@ def test_a_field_that_is_typed_but_keeps_its_values_filters_both_sides() -> None
         "m", Endpoint("a", "memory", typed), Endpoint("b", "memory", both), filters=(parse({"n": {"gte": 3}}),)
     )
     source, target = sides(typed, both, source_pages=as_numbers)
-    report = verify(
-        migration, source, target, project="p", environment="e", conversion=Conversion(fields=rules)
-    )  # fmt: skip
+    report = verify(migration, source, target, searching=Searching(Conversion(rules)), project="p", environment="e")
     assert report.verdict == "passed"
     assert report.search[1].overlap is None
 
@@ -291,7 +289,7 @@ def test_a_selection_of_the_source_is_searched_as_such() -> None:
     source, target = database(records(60)), database(records(30))
     migration = Migration("m", Endpoint("a", "memory", source), Endpoint("b", "memory", target), where=where)
     both = sides(source, target, source_pages=selected)
-    report = verify(migration, *both, project="p", environment="e", conversion=Conversion(where=where))
+    report = verify(migration, *both, searching=Searching(Conversion(where=where)), project="p", environment="e")
     assert report.verdict == "passed"
     assert report.search[0].perfect == 30
 

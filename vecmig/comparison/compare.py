@@ -2,16 +2,15 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from threading import Event
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from vecmig.comparison.reading import Control, Side, Watch, control, spread
+from vecmig.comparison.reading import Control, Side, spread
 from vecmig.comparison.rounds import Round, begun, differing, found_in, named, planned
-from vecmig.comparison.sampler import Sampler
 from vecmig.comparison.tally import tallies
+from vecmig.comparison.terms import EVERYTHING, Terms
 from vecmig.model.batch import RecordBatch
 from vecmig.model.digest import key_hashes
 from vecmig.model.effort import ROUND_ROWS
@@ -50,31 +49,15 @@ class Comparison:
         return not (self.mismatched or self.missing or self.extra or self.duplicates or self.unknown)
 
 
-def compare(
-    source: Side,
-    target: Side,
-    *,
-    written: Collection[str] = (),
-    excluded: Collection[Key] = (),
-    sampler: Sampler | None = None,
-    watch: Watch | None = None,
-    stop: Event | None = None,
-    round_rows: int = ROUND_ROWS,
-) -> Comparison:
-    """Compare every id, vector and metadata value.
-
-    `written`: namespaces that the migration has written before. Outside these and those that the source holds now, the
-    target's records are not its business; where there are none at all, everything is. `excluded`: keys that the target
-    refused, which are not expected. Neither they nor the records that cannot be moved are extra.
-    `sampler` is shown every expected record of the source. Raises Stopped after `stop`, and what reading raises.
-    """
-    shared = control(stop, watch)
-    out = table_of(excluded)
-    of_source, of_target, compared = tallies(source, target, shared, written, out, sampler)
+def compare(source: Side, target: Side, terms: Terms = EVERYTHING, round_rows: int = ROUND_ROWS) -> Comparison:
+    """Compare every id, vector and metadata value. Raises Stopped after `terms.stop`, and what reading raises."""
+    shared = terms.control()
+    out = table_of(terms.excluded)
+    of_source, of_target, compared = tallies(source, target, shared, terms.written, out, terms.sampler)
     differs = differing(of_source, of_target)
     rows = np.maximum(of_source.counts, of_target.counts)
     rounds = [
-        _compared(source, target, begun(target, buckets, compared, shared), excluded, shared)
+        _compared(source, target, begun(target, buckets, compared, shared), terms.excluded, shared)
         for buckets in planned(differs, rows, round_rows)
     ]
     return Comparison(

@@ -1,16 +1,16 @@
 """What reconcile writes and deletes, found by the same two passes as `compare`."""
 
-from collections.abc import Collection, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vecmig.comparison.compare import table_of
-from vecmig.comparison.reading import Side, Watch, control, streamed
+from vecmig.comparison.reading import Side, streamed
 from vecmig.comparison.rounds import begun, differing, found_in, named, planned
 from vecmig.comparison.tally import tallies
+from vecmig.comparison.terms import EVERYTHING, Terms
 from vecmig.model.batch import RecordBatch
 from vecmig.model.effort import ROUND_ROWS
 from vecmig.model.keytable import key_table
@@ -43,23 +43,19 @@ class Extra:
 def differences(
     source: Side,
     target: Side,
-    *,
-    written: Collection[str] = (),
-    excluded: Collection[Key] = (),
-    watch: Watch | None = None,
-    stop: Event | None = None,
+    terms: Terms = EVERYTHING,
     round_rows: int = ROUND_ROWS,
     extra_keys: int = 10_000,
 ) -> Generator[Compared | Changed | Extra, None, None]:
     """Yield what the target lacks or holds otherwise, then what only it has; round by round.
 
-    Parameters as in `compare`, but where the source is empty, nothing is extra: more likely it is the wrong one.
+    Where the source is empty, nothing is extra: more likely it is the wrong one.
     What was yielded may be written before the next is asked for: a round's records are read before. At most
     `extra_keys` keys come at once.
     """
-    shared = control(stop, watch)
-    out = table_of(excluded)
-    of_source, of_target, compared = tallies(source, target, shared, written, out, None)
+    shared = terms.control()
+    out = table_of(terms.excluded)
+    of_source, of_target, compared = tallies(source, target, shared, terms.written, out, terms.sampler)
     if not of_source.rows:
         compared = frozenset()
     differs = differing(of_source, of_target)
@@ -78,7 +74,7 @@ def differences(
             return Changed(found.batch.take(rows), found.position[rows] < 0)
 
         yield from streamed(source, changed, shared)
-        known = table_of(source.refused.keys.union(excluded)).has(this.table.hashes)
+        known = table_of(source.refused.keys.union(terms.excluded)).has(this.table.hashes)
         keys = named(target, key_table(this.table.hashes[this.only & ~known])[0], shared)
         for start in range(0, len(keys), extra_keys):
             yield Extra(tuple(keys[start : start + extra_keys]))

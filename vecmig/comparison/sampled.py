@@ -3,41 +3,31 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import closing
-from threading import Event
 
 import numpy as np
 
 from vecmig.comparison.compare import SHOWN, Comparison, table_of
-from vecmig.comparison.reading import Control, Side, Watch, control, spread
+from vecmig.comparison.reading import Control, Side, spread
 from vecmig.comparison.sampler import Sampler
 from vecmig.comparison.tally import namespace_counts, without
+from vecmig.comparison.terms import EVERYTHING, Terms
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.digest import key_hashes, record_hashes
 from vecmig.model.keytable import KeyTable, key_table
 from vecmig.model.record import Key
 
 
-def compare_sample(
-    source: Side,
-    target: Side,
-    size: int,
-    *,
-    written: Collection[str] = (),
-    excluded: Collection[Key] = (),
-    sampler: Sampler | None = None,
-    watch: Watch | None = None,
-    stop: Event | None = None,
-) -> Comparison:
+def compare_sample(source: Side, target: Side, size: int, terms: Terms = EVERYTHING) -> Comparison:
     """Compare `size` records of the source with what the target has under their keys; the rest is `unknown`.
 
     The source's keys are all read, without vectors. One that the source then does not give whole is `missing`, unless
     it cannot be moved, which the side's `refused` tells. `extra` is what the target's count exceeds the source's by, in the
     namespaces compared (as in `compare`): all that can be known without reading the target.
     """
-    shared = control(stop, watch)
+    shared = terms.control()
     chooser = Sampler(size)
-    expected = counted(source, excluded, shared, chooser, sampler)
-    actual = stored_counts(target, expected, written)
+    expected = counted(source, terms.excluded, shared, chooser, terms.sampler)
+    actual = stored_counts(target, expected, terms.written)
     chosen = chooser.records()
     rows = sum(expected.values())
     extra = sum(max(0, count - expected.get(namespace, 0)) for namespace, count in actual.items())
@@ -66,19 +56,10 @@ def compare_sample(
     )
 
 
-def count_only(
-    source: Side,
-    target: Side,
-    *,
-    written: Collection[str] = (),
-    excluded: Collection[Key] = (),
-    sampler: Sampler | None = None,
-    watch: Watch | None = None,
-    stop: Event | None = None,
-) -> Comparison:
+def count_only(source: Side, target: Side, terms: Terms = EVERYTHING) -> Comparison:
     """Compare the numbers of records per namespace; `missing` and `extra` are what they differ by, at least."""
-    expected = counted(source, excluded, control(stop, watch), sampler)
-    actual = stored_counts(target, expected, written)
+    expected = counted(source, terms.excluded, terms.control(), terms.sampler)
+    actual = stored_counts(target, expected, terms.written)
     surplus = {name: actual.get(name, 0) - expected.get(name, 0) for name in {*expected, *actual}}
     return Comparison(
         0,

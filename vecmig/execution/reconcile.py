@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from vecmig.comparison.differences import Changed, Compared, Extra, differences
 from vecmig.comparison.sides import Reads, partitions_of, source_side, target_side
+from vecmig.comparison.terms import Terms
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
 from vecmig.execution.copy import Tools, put_aside, split, write
@@ -74,9 +75,10 @@ def reconcile(
         return Progress(action.migration, whole, NOWHERE, 0, rows, rejected=news(), deleted=deleted)
 
     count, number = Count(), 0
+    terms = Terms(written, watch=count.add, stop=tools.stop)
     with (
         closing(migration.target.open_target()) as writer,
-        closing(differences(source, target, written=written, watch=count.add, stop=tools.stop)) as steps,
+        closing(differences(source, target, terms)) as steps,
     ):
         while (each := (yield from watched(action.migration, count, lambda: next(steps, None)))) is not None:
             number += 1

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from vecmig.comparison.reading import Side
 from vecmig.errors import UnsupportedError
 from vecmig.model.batch import RecordBatch
+from vecmig.model.collection import Collection as Schema
 from vecmig.model.collection import VectorField
 from vecmig.model.filter import All, Filter
+from vecmig.model.plan import Conversion
 from vecmig.model.record import Key
 from vecmig.protocols import Hits, Search, Source
 from vecmig.verification.shapes import Shapes
@@ -21,6 +23,18 @@ Vector = NDArray[np.float32]  # (d,)
 # Texts as queries -> (n, d), by a side's own model: by the side and the vector's name in the target. Raises ConnectorError.
 Name = Literal["source", "target"]
 Embeds = Mapping[tuple[Name, str], Callable[[Sequence[str]], NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """What searches follow from, besides the two sides and what the spec says of them."""
+
+    conversion: Conversion = Conversion()  # how records of the source became those of the target
+    declared: Schema | None = None  # the target with the settings of queries that the spec asks for; None: as it is
+    embeds: Embeds = field(default_factory=dict)  # where it lacks a side's, nothing is known of what that side finds
+
+
+AS_IT_IS = Searching()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from vecmig.comparison.reading import Side
 from vecmig.comparison.sides import OnRejected, Reads, partitions_of, source_side, target_side
+from vecmig.comparison.terms import Terms
 from vecmig.comparison.watched import Count, watched
 from vecmig.conversion.convert import Converted
 from vecmig.embedding.embed import NotCached
@@ -28,7 +29,7 @@ from vecmig.protocols import Event as Happening
 from vecmig.protocols import Looked, Stage
 from vecmig.retry import Throttle, retrying
 from vecmig.verification.again import with_sample
-from vecmig.verification.asked import Embeds
+from vecmig.verification.asked import Embeds, Searching
 from vecmig.verification.models import embeds_of
 from vecmig.verification.verify import verify
 
@@ -91,16 +92,11 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
                 migration,
                 sides.source,
                 sides.target,
+                Terms(proof.written, unexpected, watch=count.add, stop=stop),
+                Searching(sides.conversion, sides.declared, _embeds(migration, sides.schema, proof, stop)),
                 project=proof.project,
                 environment=proof.environment,
-                conversion=sides.conversion,
-                declared=sides.declared,
-                excluded=unexpected,
-                written=proof.written,
-                embeds=_embeds(migration, sides.schema, proof, stop),
                 lag_s=proof.lag_s,
-                watch=count.add,
-                stop=stop,
             ),
         )
     report = replace(report, quarantined=len(unexpected | (proof.excluded & sides.source.refused.keys)))
@@ -122,10 +118,10 @@ def _proven(migration: Migration, proof: Proof, purse: Purse | None, stop: Event
     return report
 
 
-def _embeds(migration: Migration, source: Collection, proof: Proof, stop: Event) -> Embeds | None:
+def _embeds(migration: Migration, source: Collection, proof: Proof, stop: Event) -> Embeds:
     """Return what makes vectors of the user's own queries, where some are texts."""
     if proof.purse is None or migration.golden is None or not migration.golden.texts:
-        return None
+        return {}
     return embeds_of(migration, source, {each.vector: each for each in proof.decisions}, proof.purse, stop)
 
 

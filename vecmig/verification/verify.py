@@ -9,22 +9,22 @@ from threading import Event
 from typing import cast
 
 from vecmig.comparison.compare import Comparison, compare
-from vecmig.comparison.reading import Side, Watch, control
+from vecmig.comparison.reading import Side, control
 from vecmig.comparison.sampled import compare_sample, count_only, materialised
 from vecmig.comparison.sampler import Sampler
+from vecmig.comparison.terms import EVERYTHING, Terms
 from vecmig.errors import CollectionNotFound, Stopped, TransientError
 from vecmig.migration import Endpoint, Migration
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection as Schema
 from vecmig.model.effort import SEARCHED_NAMESPACES
-from vecmig.model.plan import Conversion
 from vecmig.model.query import Golden
 from vecmig.model.record import Key
 from vecmig.model.report import Breach, CountCheck, LabelledCheck, RecordsCheck, Report
 from vecmig.model.settings import Sample, Thresholds
 from vecmig.protocols import Counts, Target
 from vecmig.retry import retrying
-from vecmig.verification.asked import Embeds, Setting
+from vecmig.verification.asked import AS_IT_IS, Searching, Setting
 from vecmig.verification.gate import labelled_breaches, record_breaches, search_breaches, verdict_of
 from vecmig.verification.golden import golden_checks
 from vecmig.verification.search import COMPARED_VALUES, Searched, search_checks
@@ -39,37 +39,31 @@ def verify(
     migration: Migration,
     source: Side,
     target: Side,
+    terms: Terms = EVERYTHING,
+    searching: Searching = AS_IT_IS,
     *,
     project: str,
     environment: str,
-    conversion: Conversion | None = None,
-    declared: Schema | None = None,
-    excluded: Collection[Key] = (),
-    written: Collection[str] = (),
-    embeds: Embeds | None = None,
     lag_s: float = 0.0,
-    watch: Watch | None = None,
-    stop: Event | None = None,
 ) -> Report:
     """Check counts, records and search as `migration.verification` says. Writes nothing but what `settle` does.
 
-    `source` gives records after `conversion`, in the target's terms. `declared`: the target's schema with the settings
-    of queries that the spec asks for; None: as it is. `excluded` and `written`: see `compare`. `embeds`: what makes
-    vectors of queries that are texts; where it lacks a side's, nothing is known of what that side finds. `lag_s`: how
-    long to wait for records that were written just now, where the target lacks some and may only show them late. Raises
-    Stopped after `stop`, CollectionNotFound if a side is not there.
+    `source` gives records after `searching.conversion`, in the target's terms. `lag_s`: how long to wait for records that
+    were written just now, where the target lacks some and may only show them late. Raises Stopped after `terms.stop`,
+    CollectionNotFound if a side is not there.
     """
     began, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    patiently = retrying(stop or Event())
+    stop = terms.stop or Event()
+    patiently = retrying(stop)
     target, waited_s = patiently(_settled, migration, target, stop)
-    setting, chosen, notes = patiently(_setting, migration, source, target, conversion, declared, excluded)
+    setting, chosen, notes = patiently(_setting, migration, source, target, searching, terms.excluded)
     if waited_s > TOLD_S:
         notes.append(f"{waited_s:.0f} s went by until {migration.target.label} showed what was written last")
     wanted = migration.verification
 
     def compared(target: Side) -> tuple[Comparison, Sampler | None]:
         sampler = _sampler(migration, chosen)
-        return _records(wanted.records, source, target, written, excluded, sampler, watch, stop), sampler
+        return _records(wanted.records, source, target, replace(terms, sampler=sampler)), sampler
 
     found, sampler = compared(target)
     if lag_s and (caught_up := _caught_up(target, found, lag_s, stop)):
@@ -82,10 +76,10 @@ def verify(
     labelled: list[LabelledCheck] = []
     if wanted.search is not None and sampler is not None:
         # known only now: the source finds these, too, and the target cannot
-        setting = replace(setting, excluded=setting.excluded | source.refused.keys, stop=stop or Event())
+        setting = replace(setting, excluded=setting.excluded | source.refused.keys, stop=stop)
         if migration.golden is not None:
             known = {name: records for name in chosen if (records := sampler.records(name)) is not None}
-            searched, labelled = golden_checks(setting, migration.golden, embeds or {}, known, migration.filters)
+            searched, labelled = golden_checks(setting, migration.golden, searching.embeds, known, migration.filters)
         else:
             samples = _samples(source, sampler, chosen, whole=wanted.records == "all", stop=stop)
             searched = search_checks(setting, samples, migration.filters)
@@ -103,7 +97,7 @@ def verify(
         verdict=verdict_of(breaches),
         started_at=started,
         seconds=round(time.monotonic() - began, 3),
-        quarantined=len(excluded),
+        quarantined=len(terms.excluded),
         count=CountCheck(found.expected or {}, found.actual or {}),
         records=None if wanted.records == "none" else _records_check(found),
         search=tuple(each.check for each in searched),
@@ -113,7 +107,7 @@ def verify(
     )
 
 
-def _settled(migration: Migration, target: Side, stop: Event | None) -> tuple[Side, float]:
+def _settled(migration: Migration, target: Side, stop: Event) -> tuple[Side, float]:
     """Wait until the target's writes are visible; return it with partitions of what is there then, and the seconds."""
     with closing(target.open()) as store:
         _there(store.describe(target.collection), migration.target)
@@ -124,7 +118,7 @@ def _settled(migration: Migration, target: Side, stop: Event | None) -> tuple[Si
     return replace(target, partitions=tuple(parts)), waited_s
 
 
-def _caught_up(target: Side, found: Comparison, lag_s: float, stop: Event | None) -> Side | None:
+def _caught_up(target: Side, found: Comparison, lag_s: float, stop: Event) -> Side | None:
     """Return the target once it counts what was expected, where it showed less; None where waiting does not help."""
     expected, actual = found.expected or {}, found.actual or {}
     if all(actual.get(name, 0) >= rows for name, rows in expected.items()):
@@ -166,18 +160,16 @@ def _setting(
     migration: Migration,
     source: Side,
     target: Side,
-    conversion: Conversion | None,
-    declared: Schema | None,
+    searching: Searching,
     excluded: Collection[Key],
 ) -> tuple[Setting, list[str], list[str]]:
     """Return what searches need, the namespaces to search, and notes."""
-    rules = conversion or Conversion()
     with closing(target.open()) as store:
         actual = _there(store.describe(target.collection), migration.target)
         counts = store.count(target.collection)
     with closing(source.open()) as store:
         before = _there(store.describe(source.collection), migration.source)
-        known = store.count(source.collection) if rules.namespace_from is None else None
+        known = store.count(source.collection) if searching.conversion.namespace_from is None else None
     all_ = sorted((name for name in counts if known is None or name in known), key=lambda name: (-counts[name], name))
     chosen = all_[:SEARCHED_NAMESPACES]
     if migration.golden is not None:
@@ -186,37 +178,18 @@ def _setting(
     if len(chosen) < len(all_) and migration.verification.search is not None and migration.golden is None:
         notes.append(f"search was tested in the {len(chosen)} largest of {len(all_):,} namespaces")
     top_k = migration.verification.search.top_k if migration.verification.search else 0
-    shapes = Shapes(before, declared or actual, rules)
+    shapes = Shapes(before, searching.declared or actual, searching.conversion)
     return Setting(source, target, shapes, frozenset(excluded), top_k, all_), chosen, notes
 
 
-def _records(
-    how: str | Sample,
-    source: Side,
-    target: Side,
-    written: Collection[str],
-    excluded: Collection[Key],
-    sampler: Sampler | None,
-    watch: Watch | None,
-    stop: Event | None,
-) -> Comparison:
+def _records(how: str | Sample, source: Side, target: Side, terms: Terms) -> Comparison:
     if isinstance(how, Sample):
-        return compare_sample(
-            source,
-            target,
-            how.sample,
-            written=written,
-            excluded=excluded,
-            sampler=sampler,
-            watch=watch,
-            stop=stop,
-        )
-    way = compare if how == "all" else count_only
-    return way(source, target, written=written, excluded=excluded, sampler=sampler, watch=watch, stop=stop)
+        return compare_sample(source, target, how.sample, terms)
+    return compare(source, target, terms) if how == "all" else count_only(source, target, terms)
 
 
 def _samples(
-    source: Side, sampler: Sampler, namespaces: Collection[str], whole: bool, stop: Event | None
+    source: Side, sampler: Sampler, namespaces: Collection[str], whole: bool, stop: Event
 ) -> dict[str, RecordBatch]:
     """Return the sampled records by namespace. `whole`: the sampler saw them with their vectors."""
     found = {name: records for name in namespaces if (records := sampler.records(name)) is not None}

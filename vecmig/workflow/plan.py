@@ -14,6 +14,7 @@ from vecmig.comparison.compare import compare
 from vecmig.comparison.reading import control
 from vecmig.comparison.sampled import counted
 from vecmig.comparison.sides import source_side
+from vecmig.comparison.terms import Terms
 from vecmig.conversion.convert import Converted
 from vecmig.embedding.embed import NotCached
 from vecmig.embedding.evidence import evidence_of
@@ -202,7 +203,7 @@ def _data(project: Project, planned: MigrationPlan, migration: Migration, applie
             by_target = {each.key: each.digest for each in applied.rejected if each.by_target} if applied else {}
             refused = still_refused(sides, by_target)
             written = applied.namespaces if applied else ()
-            result = compare(sides.source, sides.target, excluded=refused, written=written)
+            result = compare(sides.source, sides.target, Terms(written, refused))
     return DataDiff(result.matching, result.mismatched, result.missing, result.extra)
 
 
