@@ -30,7 +30,8 @@ from vecmig.model.report import CountCheck, RecordsCheck, Report
 from vecmig.model.secret import Secret
 from vecmig.model.settings import Limits, Thresholds, Verification
 from vecmig.model.state import Applied
-from vecmig.planning.plan import conversion_digest, plan_migration, schema_digest
+from vecmig.planning.digests import conversion_digest, schema_digest
+from vecmig.planning.plan import plan_migration
 from vecmig.testing.contract import COUNTS, KEYS, records
 
 MARK = "vecmig:kb/prod:1"

@@ -9,7 +9,7 @@ from typing import assert_never
 from vecmig.migration import DeclaredTarget, Endpoint, Migration
 from vecmig.model.plan import Action, BuildIndex, CreateCollection, LoadRecords, MigrationPlan, Plan, ReconcileRecords
 from vecmig.model.state import Applied, Progress, Resource, State
-from vecmig.planning.plan import conversion_digest
+from vecmig.planning.digests import conversion_digest
 from vecmig.protocols import Event, Executor, IndexProgress, Stage, StateStore, Target
 from vecmig.retry import begun_again, retrying
 

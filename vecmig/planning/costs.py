@@ -20,6 +20,7 @@ from vecmig.model.observed import Observed
 from vecmig.model.plan import Bounds, Cost, LoadRecords, ReconcileRecords, exactly
 from vecmig.model.query import Golden, Query
 from vecmig.model.settings import Sample
+from vecmig.planning.moving import Move
 from vecmig.protocols import Work
 
 Rows = Mapping[str | None, Bounds]  # records by namespace; None: in which, is known only when they are read
@@ -34,7 +35,7 @@ class Planned:
     declared: Collection
     source: Observed
     target: Observed
-    move: LoadRecords | ReconcileRecords | None
+    move: Move | None
     proves: bool  # the verification runs
     mends: bool  # because the last one did not pass
     written: frozenset[str] = frozenset()  # namespaces that the migration has written before

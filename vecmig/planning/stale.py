@@ -7,7 +7,7 @@ from vecmig.migration import Project
 from vecmig.model.observed import Observed
 from vecmig.model.plan import CreateCollection, MigrationPlan, Plan
 from vecmig.model.state import State
-from vecmig.planning.plan import schema_digest
+from vecmig.planning.digests import schema_digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ from vecmig.migration import DeclaredTarget
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.observed import Observed
 from vecmig.model.plan import BuildIndex, Conversion, MigrationPlan
+from vecmig.planning.details import target_details
 from vecmig.planning.differ import index_changes
-from vecmig.planning.plan import details, owned, refuse_rebuild, schema_digest
+from vecmig.planning.digests import schema_digest
+from vecmig.planning.refusals import owned, refuse_rebuild
 
 UNCHECKED = "records of targets that no migration fills"
 
@@ -43,7 +45,7 @@ def plan_target(target: DeclaredTarget, observed: Observed, mark: str) -> Migrat
         actions=(BuildIndex(target.name, declared),),
         why="its indexes are not those that the spec declares",
         changes=tuple(changes),
-        details=details(declared, Conversion()),
+        details=target_details(declared, Conversion()),
     )
 
 

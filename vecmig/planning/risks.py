@@ -1,0 +1,125 @@
+"""What may go otherwise than the plan says, as far as it is known before, and what was not looked at."""
+
+from collections.abc import Iterable
+
+from vecmig.conversion.convert import Converted
+from vecmig.migration import Migration
+from vecmig.model.collection import Collection
+from vecmig.model.metadata import loads
+from vecmig.model.observed import Observed
+from vecmig.model.plan import Decision, LoadRecords, ReconcileRecords
+from vecmig.planning.declare import decisions_of
+from vecmig.planning.fidelity import held, risks_of_sample, rounded
+from vecmig.planning.moving import Move
+
+
+def risks_of(
+    migration: Migration,
+    declared: Collection,
+    source: Observed,
+    target: Observed,
+    move: Move | None,
+    sampled: Converted | None,
+) -> list[str]:
+    """Return what may go otherwise, one sentence each."""
+    risks = [f"of the source, {each}" for each in (source.collection.findings if source.collection else ())]
+    if sampled is not None and move is not None:
+        risks += _unpriced(source)
+        risks += _too_long(migration, source)
+        options = migration.target.options
+        refused = options.rejects(declared, sampled.batch)
+        batch, rejected = held(sampled.batch, refused), [*sampled.rejected, *refused]
+        risks += risks_of_sample(batch, rejected, declared, migration.on_bad_record == "quarantine")
+        risks += options.rewrites(declared, batch)
+    if source.rounds_integers and source.sample is not None and move is not None:
+        risks += [
+            f"{count:,} of {len(source.sample):,} sampled records have an integer of 2**53 or more in {name!r}: the source"
+            " keeps numbers as doubles, so it may be another one than was written; hold it against its origin"
+            for name, count in rounded(source.sample).items()
+        ]
+    if isinstance(move, ReconcileRecords) and move.prune:
+        risks.append(
+            "prune: records that only the target has are deleted; how many, is known when both sides are compared"
+        )
+    if source.fingerprint is not None and source.fingerprint.strength != "exact":
+        risks.append(
+            f"the source shows changes by {source.fingerprint.strength} only: one that leaves them equal is not seen"
+        )
+    if move is not None:
+        risks += _undecided(migration, declared, source)
+    if sampled is not None and move is not None and sampled.selected:
+        seen = {name for text in sampled.batch.bytes_of("metadata") for name in loads(text)}
+        unseen = [field.name for field in migration.fields if field.name not in seen]
+        if unseen and len(sampled.batch):
+            risks.append(f"no sampled record has the field {', '.join(map(repr, unseen))}: is that its name?")
+    if none := sorted(name for name, rows in source.counts.items() if not rows):
+        risks.append(f"the source holds no record in namespace {', '.join(map(repr, none))}: is that its name?")
+    if isinstance(move, LoadRecords) and source.rows == 0:
+        risks.append("the source is empty")
+    return risks
+
+
+def unchecked(source: Observed, move: Move | None, decisions: Iterable[Decision]) -> list[str]:
+    """Return what was not looked at."""
+    unchecked = ["writes to the source after this plan"]
+    if isinstance(move, ReconcileRecords):
+        unchecked.append("how many records differ (`--data` counts them)")
+    if source.sample is not None and len(source.sample) < source.rows and move is not None:
+        unchecked.append("records outside the sample")
+    if move is not None:
+        unchecked += dict.fromkeys(each.unchecked for each in decisions if each.unchecked)
+    return unchecked
+
+
+def _unpriced(source: Observed) -> list[str]:
+    return [
+        f"prices of {texts.service} are not known, so what embedding costs is not, either: `usd_per_million_tokens` in"
+        " `providers` says it"
+        for texts in source.texts.values()
+        if texts.usd_per_million_tokens is None and texts.tokens
+    ]
+
+
+def _too_long(migration: Migration, source: Observed) -> list[str]:
+    """Return how many texts the model does not take as a whole, and what becomes of them."""
+    stops = "stop apply at the first" if migration.on_bad_record == "fail" else "are put aside"
+    becomes = {
+        "truncate": "are cut there, so that what stands behind is not found: make them shorter, or say"
+        " `too_long: split_and_average`",
+        "split_and_average": "are embedded in pieces, whose mean is a vector of no passage of theirs: shorter ones are"
+        " found better",
+        "quarantine": f"{stops} (`too_long: quarantine`)",
+    }
+    return [
+        f"{texts.over:,} of {texts.sampled + texts.missing:,} sampled texts are over the limit of {texts.service}"
+        f" ({texts.max_text_tokens:,} tokens), and {becomes[texts.too_long]}"
+        for texts in source.texts.values()
+        if texts.over and texts.max_text_tokens
+    ]
+
+
+def _undecided(migration: Migration, declared: Collection, source: Observed) -> list[str]:
+    """Return why the overlap of both sides, which the spec asks for, will not be known."""
+    wanted = migration.verification
+    if wanted.search is None or not wanted.thresholds.overlap or source.collection is None:
+        return []
+    before = {vector.name: vector.metric for vector in source.collection.vectors}
+    from_ = {choice.name: choice.source for choice in migration.vectors}
+    if any(each.how == "reembed" for each in decisions_of(migration, source.collection, source.decisions).values()):
+        return []  # it is shown, and gates nothing
+    metrics = [
+        f"metric {before[name]} -> {vector.metric}"
+        for vector in declared.vectors
+        if (name := from_.get(vector.name, vector.name)) in before and before[name] != vector.metric
+    ]
+    reasons = [
+        *metrics,
+        *(["`limit`"] if migration.limit else []),
+        *(["`namespace_from`"] if migration.namespace_from else []),
+    ]
+    if not reasons:
+        return []
+    return [
+        f"search cannot be compared ({', '.join(reasons)}), so the verification will end undecided (7): "
+        "say `thresholds: {overlap: 0}` not to ask for it"
+    ]
