@@ -189,10 +189,10 @@ class Target(Source, Protocol):
 class ConnectorOptions(Protocol):
     """What the spec says of one endpoint: a frozen, picklable msgspec.Struct, and its fragment of the schema.
 
-    Its module must not import the vendor's client, so that `validate` is fast and works without it. The attributes
-    `page_rows` (records a page, so that tests can put cursors to work) and `type_name` are not keys of the spec. A class
-    attribute `published = False` keeps a connector that is for tests only out of schema.json, one `declares_metadata =
-    True` says that the store types all metadata, so that what the spec leaves open is inferred from the source.
+    Its module must not import the vendor's client, so that `validate` is fast and works without it. The attribute
+    `page_rows` (records a page, so that tests can put cursors to work) is no key of the spec. A class attribute
+    `published = False` keeps a connector that is for tests only out of schema.json, one `declares_metadata = True` says
+    that the store types all metadata, so that what the spec leaves open is inferred from the source.
     """
 
     @property

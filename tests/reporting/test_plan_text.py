@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.reporting.examples import HOSTILE, MIGRATION, PLAN, RECONCILE, UNCHANGED
 from vecmig.model.plan import DataDiff, Estimate, Fidelity, LoadRecords, Plan, ReconcileRecords
-from vecmig.reporting.terminal.plan import plan_text, refused_text
+from vecmig.reporting.terminal.plan import plan_text
 
 
 def planned(*migrations: object, **changes: object) -> Plan:
@@ -66,20 +66,6 @@ def test_a_plan_that_reconciles_shows_risks_first_and_unknown_as_unknown() -> No
         "Guards      nothing destroyed\n"
         "Not checked writes to the source after this plan · how many records differ (`--data` counts them)\n"
         "Apply it    vecmig apply -f kb.yaml -e prod --var 'a=b c' --only words\n"
-    )
-
-
-def test_a_plan_that_is_refused() -> None:
-    reason = (
-        "words: pgvector words exists and cannot be changed into what the spec asks for\n"
-        "  - dimensions 50 -> 60\n  vecmig never alters or empties it in place: name another target"
-    )
-    assert refused_text("quickstart", "prod", reason) == (
-        "Plan: refused                                                                      quickstart · prod\n"
-        "\n"
-        "! words: pgvector words exists and cannot be changed into what the spec asks for\n"
-        "    - dimensions 50 -> 60\n"
-        "    vecmig never alters or empties it in place: name another target\n"
     )
 
 
@@ -195,7 +181,7 @@ def test_nothing_from_data_reaches_the_terminal_as_a_command(verbose: bool, copi
     plan = planned(
         *[bad] * copies, replace(bad, actions=()), name=HOSTILE, environment=HOSTILE, variables={"a": HOSTILE}
     )
-    text = plan_text(plan, verbose=verbose, protected=True) + refused_text(HOSTILE, HOSTILE, HOSTILE.replace("\n", ""))
+    text = plan_text(plan, verbose=verbose, protected=True)
     assert all(line.isprintable() for line in text.split("\n"))
 
 

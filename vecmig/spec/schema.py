@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SECRET = "secret"  # the `format` of a string that is one
 EXPRESSION = {"type": "string", "pattern": r"\{\{.*\}\}"}
-INTERNAL = ("page_rows", "type_name")  # attributes of every connector's options that are no keys of the spec
+INTERNAL = "page_rows"  # an attribute of every connector's options that is no key of the spec
 _ROLES = {"source": SourceSettings, "target": TargetSettings, "provider": ProviderSettings}
 
 
@@ -97,7 +97,7 @@ def _schema(connectors: Plugins, embedders: Plugins) -> Schema:
 
 def _endpoint(name: str, common: Schema, options: Schema) -> Schema:
     """Return what an endpoint of one connector may say: the keys of every endpoint, and the connector's own."""
-    own = {key: value for key, value in options["properties"].items() if key not in INTERNAL}
+    own = {key: value for key, value in options["properties"].items() if key != INTERNAL}
     return {
         "title": name,
         "description": options.get("description", ""),
@@ -105,7 +105,7 @@ def _endpoint(name: str, common: Schema, options: Schema) -> Schema:
         "properties": common["properties"]
         | {"type": common["properties"]["type"] | {"const": name, "examples": [name]}}
         | own,
-        "required": ["type", *(key for key in options.get("required", ()) if key not in INTERNAL)],
+        "required": ["type", *(key for key in options.get("required", ()) if key != INTERNAL)],
         "additionalProperties": False,
     }
 

@@ -52,17 +52,6 @@ def plan_text(
     return document(lines)
 
 
-def refused_text(name: str, environment: str, reason: str, colour: bool = False, width: int = 100) -> str:
-    """Return what stands in place of a plan that cannot be made; `reason` may have lines."""
-    left, right = headline("Plan: refused", f"{name} · {environment}", width)
-    lines = [ink(left, "red", colour) + ink(right, "dim", colour), ""]
-    for i, line in enumerate(reason.split("\n")):
-        text = line.lstrip()
-        indent = " " * (2 + len(line) - len(text) if i else 0)
-        lines += wrapped(text, width, indent if i else "! ", indent + "  ")
-    return document(lines)
-
-
 def _section(lines: Sequence[str]) -> list[str]:
     return ["", *lines] if lines else []
 
