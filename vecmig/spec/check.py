@@ -15,9 +15,9 @@ from vecmig.model.secret import Secret
 from vecmig.model.settings import LABELLED_MEASURES
 from vecmig.spec.document import FieldSettings
 from vecmig.spec.golden import read_golden
-from vecmig.spec.nearest import did_you_mean, listed, nearest
 from vecmig.spec.render import Path, Rendered
 from vecmig.spec.resolve import Endpoints, Resolved, Resolver, merged_index
+from vecmig.spec.suggest import did_you_mean, listed, nearest
 
 _SETTINGS = {
     "hnsw": {"m", "ef_construction", "ef_search", "iterative_scan"},

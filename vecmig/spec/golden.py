@@ -12,7 +12,7 @@ from msgspec import Struct
 from vecmig.errors import Problem
 from vecmig.model.filter import parse
 from vecmig.model.query import Golden, Numbers, Query
-from vecmig.spec.nearest import did_you_mean
+from vecmig.spec.suggest import did_you_mean
 from vecmig.spec.text import Mark, Text
 
 MAX_QUERIES = 10_000  # each is run three times, or more with filters

@@ -4,9 +4,9 @@ from collections.abc import Mapping as Map
 from dataclasses import dataclass
 
 from vecmig.errors import Problem
-from vecmig.spec.nearest import did_you_mean
 from vecmig.spec.parse import Mapping, Scalar, parse
 from vecmig.spec.scalar import Value, value_of
+from vecmig.spec.suggest import did_you_mean
 from vecmig.spec.text import read as read_text
 
 PREFIX = "VECMIG_VAR_"

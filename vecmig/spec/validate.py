@@ -9,9 +9,9 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from vecmig.spec.document import NAME, VARIABLE
-from vecmig.spec.nearest import did_you_mean, listed, nearest
 from vecmig.spec.render import Path, Rendered
 from vecmig.spec.schema import Schema, resolved
+from vecmig.spec.suggest import did_you_mean, listed, nearest
 
 _WORDS = {"object": "a mapping", "array": "a list", "string": "a text", "integer": "an integer", "number": "a number",
           "boolean": "true or false", "null": "empty"}  # fmt: skip

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from vecmig.errors import Problem
-from vecmig.spec.nearest import did_you_mean, nearest
 from vecmig.spec.outside import PREFIX, Given
 from vecmig.spec.parse import Mapping, Node, Scalar, Sequence
 from vecmig.spec.scalar import Value, value_of
+from vecmig.spec.suggest import did_you_mean, nearest
 from vecmig.spec.template import Expression, ExpressionError, is_expression, read, render
 from vecmig.spec.text import Text
 

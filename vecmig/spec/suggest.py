@@ -1,4 +1,4 @@
-"""The nearest known word to one that is not known."""
+"""What a misspelt word was probably meant to be, and the hint that says so."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
