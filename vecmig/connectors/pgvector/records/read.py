@@ -211,15 +211,7 @@ def _groups(copy: Iterable[Buffer], page_rows: int) -> Iterator[list[Buffer]]:
 
 
 def _whole(parts: Sequence[RecordBatch]) -> RecordBatch:
-    if len({tuple(part.names) for part in parts}) > 1:  # only some have problems
-        parts = [_with_problems(part) for part in parts]
     return parts[0] if len(parts) == 1 else concat(parts)
-
-
-def _with_problems(part: RecordBatch) -> RecordBatch:
-    if "problem" in part.names:
-        return part
-    return RecordBatch(part.table.append_column("problem", pa.nulls(len(part), pa.string())))
 
 
 def _first(problems: Sequence[tuple[str, pa.Array]], n: int) -> pa.StringArray:
