@@ -8,7 +8,7 @@ from vecmig.model import secret
 
 os.environ["COLUMNS"] = "100"  # of what commands print, whatever terminal the tests run in
 
-pytest_plugins = ["tests.openai_server", "tests.servers", "tests.weaviate_server"]
+pytest_plugins = ["tests.command", "tests.openai_server", "tests.servers", "tests.weaviate_server"]
 
 
 @pytest.fixture(autouse=True)

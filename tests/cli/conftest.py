@@ -1,6 +1,5 @@
 """The command line in this process, over collections in memory; each test in a directory of its own."""
 
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from vecmig.cli.main import main
+from tests.command import Ran, edit
 from vecmig.connectors.memory import MemoryOptions
 from vecmig.protocols import Target
 from vecmig.testing.contract import COLLECTION, KEYS, records
@@ -33,13 +32,6 @@ migrations:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-@dataclass(frozen=True, slots=True)
 class Shell:
     """A directory with a spec, its source in memory, and `vecmig` run as a command."""
 
@@ -53,10 +45,7 @@ class Shell:
 
     def edit(self, old: str, new: str) -> None:
         """Change the spec."""
-        path = self.directory / "vecmig.yaml"
-        text = path.read_text()
-        assert old in text
-        path.write_text(text.replace(old, new))
+        edit(self.directory / "vecmig.yaml", old, new)
 
     def files(self) -> dict[str, bytes]:
         """Return every file below the directory."""
@@ -68,22 +57,11 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vecmig: Callable[..., Ran]) -> Shell:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["vecmig", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return Ran(ended.value.code, captured.out, captured.err)
-
     database = str(uuid4())
     (tmp_path / "vecmig.yaml").write_text(SPEC.format(database=database))
-    made = Shell(tmp_path, database, run)
+    made = Shell(tmp_path, database, vecmig)
     with closing(made.store("source")) as source:
         source.create(replace(COLLECTION, name="docs", mark=None))
         source.upsert("docs", records(KEYS))

@@ -4,7 +4,6 @@ Of Pinecone there is the double, to which the API key `test` opens.
 """
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from tests.cli.conftest import Ran
+from tests.command import Ran, edit
 from tests.doubles.pinecone import Double, running
-from vecmig.cli.main import main
 from vecmig.connectors.pgvector.options import PgvectorOptions
 from vecmig.connectors.snapshot.options import SnapshotOptions
 from vecmig.model.batch import RecordBatch, schema_of
@@ -90,9 +88,7 @@ class Site:
 
     def edit(self, old: str, new: str) -> None:
         """Change the spec."""
-        text = (self.directory / "vecmig.yaml").read_text()
-        assert old in text
-        self.spec(text.replace(old, new))
+        edit(self.directory / "vecmig.yaml", old, new)
 
     def store(self, records: Sequence[Row], vectors: Sequence[VectorField] = PLAIN, path: str = "source") -> None:
         """Write records to a snapshot, which is made if it is not there."""
@@ -135,30 +131,11 @@ class Site:
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
-    """Runs `vecmig` with arguments, in this process."""
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments: str) -> Ran:
-        monkeypatch.setattr(sys, "argv", ["vecmig", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        assert "Traceback" not in captured.err, captured.err
-        assert "defect of vecmig" not in captured.err, captured.err
-        return Ran(ended.value.code, captured.out, captured.err)
-
-    return run
-
-
-@pytest.fixture
-def site(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, command: Callable[..., Ran]) -> Site:
+def site(tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, vecmig: Callable[..., Ran]) -> Site:
     """A site whose spec is SPEC; the snapshot is still to be stored."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATABASE_URL", database)
-    made = Site(tmp_path, database, command)
+    made = Site(tmp_path, database, vecmig)
     made.spec(SPEC)
     return made
 

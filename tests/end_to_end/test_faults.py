@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.cli.conftest import Ran
+from tests.command import Ran
 from tests.crash.scenario import wait_until
 from tests.crash.server import guarded, server_in
 from tests.end_to_end.conftest import Site, rows

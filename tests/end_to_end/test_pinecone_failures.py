@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Ran
+from tests.command import Ran
 from tests.connectors.pinecone.data import plant
 from tests.doubles.pinecone import Double, Fault
 from tests.doubles.pinecone import vectors as service

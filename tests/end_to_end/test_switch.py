@@ -6,7 +6,7 @@ import threading
 import psycopg
 import pytest
 
-from tests.cli.conftest import Ran
+from tests.command import Ran
 from tests.doubles.openai import Double
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.reembed import NEW, OLD, documents, prepared, vectors_of

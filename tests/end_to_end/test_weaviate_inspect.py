@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Ran
+from tests.command import Ran
 from tests.connectors.weaviate.test_references import AUTHORS, FINDINGS, NAME, WITHOUT, books_of_others
 from tests.weaviate_server import WeaviateServer
 

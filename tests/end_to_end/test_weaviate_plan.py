@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.cli.conftest import Ran
+from tests.command import Ran
 from tests.connectors.weaviate.places import make, options, remove
 from tests.doubles.weaviate import Double
 from tests.end_to_end.conftest import PLAIN, batch_of, rows
@@ -64,14 +64,14 @@ def stored(records: list[dict[str, Any]]) -> None:
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Callable[..., Ran]) -> Iterator[Callable[..., Kb]]:
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vecmig: Callable[..., Ran]) -> Iterator[Callable[..., Kb]]:
     """Makes a migration into a collection of this server, which is removed again."""
     monkeypatch.chdir(tmp_path)
     made: list[Kb] = []
 
     def at(server: WeaviateServer, namespaces: bool = False, is_shared: bool = True) -> Kb:
         stored([each if namespaces else {**each, "namespace": ""} for each in rows(range(30))])
-        made.append(Kb(server, f"Plan_{uuid4().hex[:12]}", command, is_shared))
+        made.append(Kb(server, f"Plan_{uuid4().hex[:12]}", vecmig, is_shared))
         made[-1].spec()
         return made[-1]
 
