@@ -2,7 +2,7 @@ import pytest
 
 from vecmig.connectors.memory import MemoryOptions
 from vecmig.protocols import Target
-from vecmig.testing.contract import ConnectorContract
+from vecmig.testing.contract import COLLECTION, KEYS, ConnectorContract, SourceContract, records
 
 
 class TestMemory(ConnectorContract):
@@ -13,3 +13,11 @@ class TestMemory(ConnectorContract):
     @pytest.fixture
     def target(self, options: MemoryOptions) -> Target:
         return options.open()
+
+
+def test_a_connector_that_breaks_the_contract_is_told_what_was_found(request: pytest.FixtureRequest) -> None:
+    lossy = MemoryOptions(COLLECTION.name, database=request.node.nodeid).open()
+    lossy.create(COLLECTION)
+    lossy.upsert(COLLECTION.name, records(KEYS[1:]))
+    with pytest.raises(AssertionError, match=r"At index 0 diff: Key\(namespace='one', id='b'\) != Key\(.*id='a'\)"):
+        SourceContract().test_partitions_are_disjoint_and_cover_everything(lossy, COLLECTION, KEYS, at_most=1)

@@ -50,10 +50,10 @@ def held(target: Target, name: str) -> tuple[Sequence[Key], set[int]]:
 
 
 class SourceContract:
-    """For a connector that only reads: give the fixtures, and pages of two records.
+    """For a connector that only reads: give the fixtures.
 
-    `source`, connected; `collection`, which holds the records of `keys`, in pages enough to put cursors to work; `empty`,
-    a source where there is no such collection.
+    `options`, with pages of two records; `source`, which they open; `collection`, which holds the records of `keys`, in
+    pages enough to put cursors to work; `empty`, a source where there is no such collection.
     """
 
     @pytest.fixture
@@ -124,9 +124,10 @@ class SourceContract:
 
 
 class ConnectorContract(SourceContract):
-    """Give fixtures `target`, connected, and `collection`, its declaration of COLLECTION under a name that is free.
+    """Give fixtures `options`, with pages of two records, and `target`, which they open, for a collection that is not there.
 
-    Pages hold two records. A store that cannot tell metrics, namespaces or the like apart sets the class attributes.
+    `collection` is what the store makes of COLLECTION, under the name that `options` say. A store that cannot tell
+    metrics, namespaces or the like apart sets the class attributes.
     """
 
     metrics: tuple[Metric, ...] = ("cosine", "dot", "l2", "l1", "hamming")
