@@ -1,4 +1,4 @@
-"""A Pinecone for the benchmarks, a process of its own, and what the SDK does with it without vecmig."""
+"""Pinecone, to what the SDK does without vecmig; with both, the double that is a process of its own."""
 
 import subprocess
 import sys
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,15 +15,23 @@ from numpy.typing import NDArray
 from pinecone import Index, Pinecone, Vector
 from pinecone.grpc import GrpcIndex
 
-from tests.benchmarks.data import DIMENSIONS
+from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
+from tests.benchmarks.postgres import server
+from tests.benchmarks.running import MIB, vecmig, write_spec
+from tests.benchmarks.timing import compare
+from tests.doubles.pinecone.__main__ import DATA_OPERATIONS, INJECTED
+from tests.doubles.pinecone.server import running
 from vecmig.connectors.pinecone.client.calls import AT_ONCE
+from vecmig.connectors.pinecone.connector import PineconeConnector
 from vecmig.connectors.pinecone.options import PineconeOptions
-from vecmig.model.batch import RecordBatch
+from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import Collection, VectorField
+from vecmig.model.digest import digest_of
 from vecmig.model.secret import Secret
 
 Transport = Literal["grpc", "rest"]
 Client = Index | GrpcIndex
+TRANSPORTS: tuple[Transport, ...] = ("grpc", "rest")
 ASKED_AT_ONCE: dict[Transport, int] = {"grpc": 250, "rest": 100}  # ids of a fetch, as the connector asks
 SENT_AT_ONCE: dict[Transport, int] = {"grpc": 300, "rest": 55}  # records that stay under 2 MB
 
@@ -101,3 +110,92 @@ def bare_read(opened: Client, at_once: int) -> int:
                 rows += len(waiting.popleft().result())
             if token is None:
                 return rows
+
+
+def bench_pinecone(directory: Path) -> None:
+    """Through the connector, digests included, to a bare loop with the SDK; both to the same double."""
+    rows = 20_000
+    pages = list(chunks(rows))
+    batches = [concat(pages[at : at + 2]) for at in range(0, len(pages), 2)]  # about what the engine hands over
+    with double() as url:
+        for transport in TRANSPORTS:
+            options = index(url, f"bench-{transport}", transport)
+            with client(url, options.index, transport) as bare, closing(options.open()) as ours:
+
+                def write(ours: PineconeConnector = ours, name: str = options.index) -> None:
+                    for batch in batches:
+                        digest_of(batch)
+                        assert not ours.upsert(name, batch)
+
+                def read(ours: PineconeConnector = ours, name: str = options.index) -> None:
+                    found = 0
+                    for part in ours.partitions(name, 1):
+                        for batch, _ in ours.read(part, None):
+                            digest_of(batch)
+                            found += len(batch)
+                    assert found == rows
+
+                def bare_writes(bare: Client = bare, transport: Transport = transport) -> None:
+                    bare_write(bare, batches, SENT_AT_ONCE[transport])
+
+                def bare_reads(bare: Client = bare, transport: Transport = transport) -> None:
+                    assert bare_read(bare, ASKED_AT_ONCE[transport]) == rows
+
+                compare(f"pinecone written over {transport}, to a bare SDK loop", rows, write, bare_writes, 0.8)
+                compare(f"pinecone read over {transport}, to a bare SDK loop", rows, read, bare_reads, 0.8)
+
+
+def bench_storm(directory: Path) -> None:
+    """A migration while one request in ten fails: nothing lost, nothing doubled, few requests more."""
+    rows, dimensions = 20_000, 256
+    place = directory / "storm"
+    place.mkdir()
+    snapshot(place / "source", rows, dimensions)
+    for transport in TRANSPORTS:
+        sent = []
+        for probability in (0.0, 0.1):
+            with running(seed=7) as here:
+                for fault in INJECTED:
+                    here.faults.add(fault, on=DATA_OPERATIONS, probability=probability / len(INJECTED))
+                target = f'{{type: pinecone, api_key: "{{{{ env.BENCH_KEY }}}}", index: storm, host: "{here.url}", transport: {transport}}}'
+                name = f"storm-{transport}-{int(100 * probability)}"
+                write_spec(place, name, "{type: snapshot, path: source}", target)
+                seconds, _ = vecmig(place, "apply", "--auto-approve", environment={"BENCH_KEY": "bench"})
+                sent.append(len(here.requests))
+                held = len(here.store.find("storm").records())
+                print(
+                    f"snapshot -> pinecone over {transport}, {rows:,} x {dimensions}, {probability:.0%} of the requests fail:"
+                    f" {sent[-1]:,} requests, {held:,} records, verified, {seconds:.0f} s",
+                    flush=True,
+                )
+                assert held == rows, "records were lost, or doubled"
+        print(f"requests, to those of a quiet service: {sent[1] / sent[0]:.2f} (wanted at most 1.30)", flush=True)
+        assert sent[1] <= 1.3 * sent[0], "too many requests"
+
+
+def bench_pinecone_memory(directory: Path) -> None:
+    """Peak memory of one worker that reads from Pinecone, and of one that writes to it."""
+    with server(directory / "pg") as dsn:
+        for rows in (10_000, 200_000):
+            place = directory / f"pinecone-{rows}"
+            place.mkdir()
+            with double() as url:
+                options = index(url, "source", "grpc")
+                with client(url, options.index, "grpc") as bare:
+                    for batch in chunks(rows):
+                        bare_write(bare, [batch], SENT_AT_ONCE["grpc"])
+                ends = {
+                    "s": f'{{type: pinecone, api_key: "{{{{ env.BENCH_KEY }}}}", index: source, host: "{url}"}}',
+                    "p": f'{{type: pgvector, dsn: "{{{{ env.BENCH_DSN }}}}", table: from_pinecone_{rows}}}',
+                    "t": f'{{type: pinecone, api_key: "{{{{ env.BENCH_KEY }}}}", index: target, host: "{url}"}}',
+                }
+                for name, source, target in (("out", "s", "p"), ("in", "p", "t")):
+                    # no search: the double compares every record, which is the double's time and memory
+                    write_spec(place, f"{name}-{rows}", ends[source], ends[target], search="null")
+                    environment = {"BENCH_KEY": "bench", "BENCH_DSN": dsn}
+                    seconds, peak = vecmig(place, "apply", "--auto-approve", environment=environment)
+                    what = "pinecone -> pgvector" if name == "out" else "pgvector -> pinecone"
+                    print(
+                        f"{what}, {rows:,} x {DIMENSIONS}, one worker: {peak / MIB:.0f} MiB at most, {seconds:.0f} s",
+                        flush=True,
+                    )

@@ -1,23 +1,31 @@
-"""A PostgreSQL for the benchmarks, and what it can do without vecmig."""
+"""pgvector, to what PostgreSQL can do without vecmig."""
 
 import os
-import subprocess
-import sys
-import time
+import statistics
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import LiteralString
 from uuid import uuid4
 
 import psycopg
 from psycopg import sql
 
-from tests.benchmarks.data import DIMENSIONS
+from tests.benchmarks.data import DIMENSIONS, snapshot
+from tests.benchmarks.running import MIB, endpoint, load, vecmig, write_spec
+from tests.benchmarks.timing import compare
+from vecmig.comparison.compare import compare as compare_sides
+from vecmig.comparison.sides import source_side, target_side
 from vecmig.connectors.pgvector.client.embedded import embedded_dsn, release
 from vecmig.connectors.pgvector.options import PgvectorOptions
+from vecmig.migration import Migration
 from vecmig.model.collection import Collection, VectorField
+from vecmig.model.plan import Conversion
 from vecmig.model.secret import Secret
+
+ROWS = 50_000
 
 
 @contextmanager
@@ -92,31 +100,107 @@ def copy_across(dsn: str, source: str, target: str) -> None:
                 sink.write(row)
 
 
-def vecmig(directory: Path, *arguments: str, environment: dict[str, str]) -> tuple[float, int]:
-    """Run vecmig as a process of its own; return (seconds, peak resident memory in bytes)."""
-    started, peak = time.perf_counter(), 0
-    with (directory / "complaint").open("w+") as complaint:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "vecmig", *arguments],
-            cwd=directory,
-            env=os.environ | environment,
-            stdout=subprocess.DEVNULL,
-            stderr=complaint,
+def bench_load(directory: Path) -> None:
+    source = snapshot(directory / "snapshot", ROWS)
+    with server(directory / "pg") as dsn:
+        target = table(dsn, "loaded")
+        once = load(source, target, 2, ROWS)
+        once()
+        prepared = copy_to_file(dsn, "loaded")
+
+        def bare() -> None:
+            copy_from_file(dsn, "loaded", prepared)
+
+        halves = [copy_to_file(dsn, "loaded", "right(id, 1) < '5'"), copy_to_file(dsn, "loaded", "right(id, 1) >= '5'")]
+
+        def two() -> None:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda half: copy_from_file(dsn, "loaded", half), halves))
+
+        # what two workers cannot go beyond, though reading, converting and hashing took no time at all
+        compare(
+            "two server-side COPY of a half each, to one", ROWS, two, bare, None, before=lambda: empty(dsn, "loaded")
         )
-        while process.poll() is None:
-            # not getrusage: its figure for a child starts with what the parent had when it was forked
-            peak = max(peak, _high_water(process.pid))
-            time.sleep(0.005)
-        taken = time.perf_counter() - started
-        complaint.seek(0)
-        assert process.returncode == 0, complaint.read()
-    return taken, peak
+        for workers, wanted in ((1, 0.9), (2, 1.0)):
+            name = f"snapshot -> pgvector, {workers} worker(s), to a server-side COPY"
+            compare(name, ROWS, load(source, target, workers, ROWS), bare, wanted, before=lambda: empty(dsn, "loaded"))
 
 
-def _high_water(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:  # it has just ended
-        return 0
-    lines = (line.split() for line in status.splitlines() if line.startswith("VmHWM:"))
-    return next((int(line[1]) * 1024 for line in lines), 0)
+def bench_across(directory: Path) -> None:
+    source = snapshot(directory / "snapshot", ROWS)
+    with server(directory / "pg") as dsn:
+        there = table(dsn, "there")
+        load(source, there, 2, ROWS)()
+        here = table(dsn, "here")
+        for workers in (1, 2):
+            name = f"pgvector -> pgvector, {workers} worker(s), to COPY piped to COPY"
+            compare(
+                name,
+                ROWS,
+                load(there, here, workers, ROWS),
+                lambda: copy_across(dsn, "there", "here"),
+                0.7,
+                before=lambda: empty(dsn, "here"),
+            )
+
+
+def bench_verify(directory: Path) -> None:
+    source = snapshot(directory / "snapshot", ROWS)
+    with server(directory / "pg") as dsn:
+        first, second = table(dsn, "one"), table(dsn, "two")
+        load(source, first, 2, ROWS)()
+        load(source, second, 2, ROWS)()
+
+        def bare() -> None:
+            copy_out(dsn, "one")
+
+        def two() -> None:
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda name: copy_out(dsn, name), ("one", "two")))
+
+        # what no comparison of two tables can go beyond
+        compare("two bare COPY out at once, to one", ROWS, two, bare, at_least=None)
+        for name, left in (("snapshot", source), ("pgvector", second)):
+            migration = Migration("bench", endpoint("source", left), endpoint("target", first))
+
+            def ours(migration: Migration = migration) -> None:
+                stop = Event()
+                with closing(migration.source.open_source()) as opened:
+                    parts = opened.partitions(migration.source.options.collection, 8)
+                side = source_side(migration, parts, Conversion(), 2, lambda *_: None, stop)
+                assert compare_sides(side, target_side(migration, 2, stop)).equal
+
+            compare(f"{name} = pgvector compared, to a bare COPY out", ROWS, ours, bare, 0.7)
+
+
+def bench_memory(directory: Path) -> None:
+    """Peak memory of one worker, and a second apply."""
+    with server(directory / "pg") as dsn:
+        for rows in (10_000, 200_000):
+            place = directory / str(rows)
+            place.mkdir()
+            snapshot(place / "source", rows)
+            spec(place, f"rows_{rows}")
+            seconds, peak = vecmig(place, "apply", "--auto-approve", environment={"BENCH_DSN": dsn})
+            print(
+                f"apply of {rows:,} x {DIMENSIONS}, one worker: {peak / MIB:.0f} MiB at most, {seconds:.0f} s",
+                flush=True,
+            )
+        again = [vecmig(place, "apply", "--auto-approve", environment={"BENCH_DSN": dsn})[0] for _ in range(5)]
+        print(f"second apply on {rows:,} unchanged rows: {statistics.median(again):.2f} s (wanted under 3)")
+
+
+def spec(place: Path, name: str) -> None:
+    target = f'{{type: pgvector, dsn: "{{{{ env.BENCH_DSN }}}}", table: {name}}}'
+    write_spec(place, name.replace("_", "-"), "{type: snapshot, path: source}", target)
+
+
+def bench_startup(directory: Path) -> None:
+    place = directory / "startup"
+    place.mkdir()
+    spec(place, "startup")
+    for arguments, wanted in ((["--help"], 0.2), (["validate"], 0.5)):
+        found = [vecmig(place, *arguments, environment={})[0] for _ in range(11)]
+        print(
+            f"vecmig {arguments[0]:<10} {statistics.median(found):.3f} s ({min(found):.3f}-{max(found):.3f}), wanted under {wanted}"
+        )

@@ -4,14 +4,18 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import psycopg
 from weaviate import WeaviateClient
 
-from tests.benchmarks.data import DIMENSIONS
+from tests.benchmarks import weaviate
+from tests.benchmarks.data import DIMENSIONS, snapshot
+from tests.benchmarks.postgres import server
+from tests.benchmarks.running import vecmig, write_spec
 from tests.weaviate_server import WeaviateServer, connected
 
 FOUND = 10  # each search must find so many
@@ -80,3 +84,36 @@ def of_weaviate(server: WeaviateServer, collection: str) -> Iterator[list[Search
 
     with connected(server) as first, connected(server) as second:
         yield [reader(first), reader(second)]
+
+
+def bench_switch(directory: Path) -> None:
+    """Readers of the serving name all through cutovers and rollbacks: none may fail, and the longest pause is shown."""
+    rows, times = 5_000, 5
+    place = directory / "switch"
+    place.mkdir()
+    snapshot(place / "source", rows)
+
+    def watch(what: str, name: str, target: str, readers: AbstractContextManager[list[Search]]) -> None:
+        environment = {"BENCH_DSN": dsn}
+        for metric in ("cosine", "dot"):  # of unit vectors: both find the same
+            kind = f"{{type: hnsw, metric: {metric}}}"
+            write_spec(place, name, "{type: snapshot, path: source}", target, "null", kind)
+            vecmig(place, "apply", "--auto-approve", environment=environment)
+        with readers as searches:
+            with watching(searches) as quiet:
+                time.sleep(5)
+            with watching(searches) as watched:
+                for _ in range(times):
+                    for command in ("cutover", "rollback"):
+                        vecmig(place, command, environment=environment)
+        print(f"{what}, nothing switched: {quiet}", flush=True)
+        print(f"{what}, {times} cutovers and {times} rollbacks: {watched}, wanted 0 failed", flush=True)
+        assert not watched.failed, watched.failed[0]
+
+    with server(directory / "pg") as dsn, weaviate.server() as found:
+        table = '{type: pgvector, dsn: "{{ env.BENCH_DSN }}", table: serving}'
+        watch("pgvector", "switch-table", table, of_postgres(dsn, "serving"))
+        options = weaviate.options(found, f"Serving{time.time_ns()}")
+        there = f'{{type: weaviate, url: "{options.url}", grpc_url: "{options.grpc_url}", collection: {options.collection}}}'
+        what = "weaviate" if found.is_real else "weaviate (the double)"
+        watch(what, "switch-alias", there, of_weaviate(found, options.collection))

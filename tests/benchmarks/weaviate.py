@@ -1,10 +1,11 @@
-"""A Weaviate for the benchmarks, and what the client does with it without vecmig."""
+"""Weaviate, to what the client does without vecmig."""
 
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -12,14 +13,19 @@ import orjson
 from weaviate import WeaviateClient
 from weaviate.classes.data import DataObject
 
+from tests.benchmarks.data import DIMENSIONS, chunks
+from tests.benchmarks.timing import compare
 from tests.doubles.weaviate import running
-from tests.weaviate_server import WeaviateServer, started_weaviate
+from tests.weaviate_server import WeaviateServer, connected, started_weaviate
 from vecmig.connectors.weaviate.client.calls import AT_ONCE
 from vecmig.connectors.weaviate.client.proto import search_get_pb2
+from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.connectors.weaviate.records.write import CHUNK_ROWS
-from vecmig.model.batch import RecordBatch
+from vecmig.model.batch import RecordBatch, concat
+from vecmig.model.collection import Collection, Field, Index, VectorField
+from vecmig.model.digest import digest_of
 
 PAGE = 1_000
 
@@ -84,3 +90,49 @@ def iterated(client: WeaviateClient, collection: str) -> int:
     """The client's own iterator, to float32 arrays."""
     found = client.collections.use(collection).iterator(include_vector=True)
     return sum(1 for each in found if len(np.array(each.vector["default"], np.float32)))
+
+
+def bench_weaviate(directory: Path) -> None:
+    """Through the connector, digests included, to bare loops with the client; all to the same server."""
+    rows = 20_000
+    pages = list(chunks(rows))
+    batches = [concat(pages[at : at + 2]) for at in range(0, len(pages), 2)]
+    fields = (Field("n", "int"), Field("lang", "text"), Field("text", "text"))
+    with server() as found, connected(found) as client:
+        for index in ("flat", "hnsw"):
+            asked = options(found, f"Bench_{index}")
+            vectors = (VectorField("", DIMENSIONS, "cosine", index=Index(index)),)
+            declared = Collection(asked.collection, vectors, fields, mark="vecmig:bench/bench:0", namespaced=False)
+            with closing(asked.open()) as ours:
+                ours.create(declared)
+
+                def write(ours: WeaviateConnector = ours, name: str = asked.collection) -> None:
+                    for batch in batches:
+                        digest_of(batch)
+                        assert not ours.upsert(name, batch)
+
+                def bare_writes(name: str = asked.collection) -> None:
+                    bare_write(client, name, batches)
+
+                compare(
+                    f"weaviate ({index}) written, to a bare insert_many loop", rows, write, bare_writes, 0.8, runs=3
+                )
+                if index == "hnsw":
+                    continue
+
+                def read(ours: WeaviateConnector = ours, name: str = asked.collection) -> None:
+                    found = 0
+                    for part in ours.partitions(name, 1):
+                        for batch, _ in ours.read(part, None):
+                            digest_of(batch)
+                            found += len(batch)
+                    assert found == rows
+
+                def bare_reads(name: str = asked.collection) -> None:
+                    assert bare_read(client, name) == rows
+
+                def iterates(name: str = asked.collection) -> None:
+                    assert iterated(client, name) == rows
+
+                compare("weaviate read, to a bare loop on raw protobuf", rows, read, bare_reads, 0.8, runs=3)
+                compare("weaviate read, to the client's iterator", rows, read, iterates, 2.0, runs=3)
