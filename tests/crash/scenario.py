@@ -4,8 +4,6 @@ import atexit
 import functools
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ from typing import cast
 import numpy as np
 import pyarrow as pa
 
+from tests.crash.process import Running, begun
 from vecmig.migration import Project
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.collection import Collection, VectorField
@@ -77,32 +76,28 @@ execution: {{workers: 2}}
         )
         write_source(self.source, range(self.records))
 
-    def run(self, *command: str, timeout_s: float = 120, kill_after_s: float | None = None) -> int:
+    def run(self, module: str, *arguments: str) -> int:
         """Run a module with arguments; return its exit code."""
-        process = self.start(*command)
+        process = self.start(module, *arguments)
         try:
-            return process.wait(timeout_s)
+            return process.wait(2 * PATIENCE_S)
         finally:
             process.kill()
 
-    def start(self, *command: str) -> "subprocess.Popen[bytes]":
+    def start(self, module: str, *arguments: str) -> Running:
         """Start a module with arguments; its messages go to `complaint`."""
-        with (self.directory / "stderr").open("w") as complaint:
-            return subprocess.Popen(
-                [sys.executable, *command],
-                cwd=self.directory,
-                env=os.environ | self.secrets | {"PYTHONPATH": str(code())},
-                stdout=subprocess.DEVNULL,
-                stderr=complaint,
-            )
+        errors = self.directory / "stderr"
+        errors.write_text("")
+        environment = os.environ | self.secrets | {"PYTHONPATH": str(code())}
+        return begun(code(), self.directory, errors, environment, module, *arguments)
 
     def apply(self) -> int:
         return self.start_apply().wait(2 * PATIENCE_S)
 
-    def start_apply(self) -> "subprocess.Popen[bytes]":
+    def start_apply(self) -> Running:
         if self.in_small_pages:
-            return self.start("-m", "tests.crash.mortal", "before save", "0", "--", "apply", "--auto-approve")
-        return self.start("-m", "vecmig", "apply", "--auto-approve")
+            return self.start("tests.crash.mortal", "before save", "0", "--", "apply", "--auto-approve")
+        return self.start("vecmig", "apply", "--auto-approve")
 
     def apply_dying_after(self, seconds: float) -> bool:
         """Apply, killed so long after it began to work; return False if it was ready by then."""
@@ -151,7 +146,7 @@ execution: {{workers: 2}}
 
     def apply_dying(self, point: str, at: int) -> int:
         """Apply, killed at the `at`-th passage of a point of `mortal`."""
-        return self.run("-m", "tests.crash.mortal", point, str(at), "--", "apply", "--auto-approve")
+        return self.run("tests.crash.mortal", point, str(at), "--", "apply", "--auto-approve")
 
     @property
     def complaint(self) -> str:

@@ -108,7 +108,7 @@ def run(directory: Path, dsn: str, texts: int, kills: int, dice: random.Random) 
         assert len(book.charged) == texts
         again = sum(times - 1 for times in book.twice.values())
         assert again == lost, "what was in flight is paid for once more, and nothing else"
-        spent = scenario.run("-m", "vecmig", "verify")
+        spent = scenario.run("vecmig", "verify")
         assert spent == 0, scenario.complaint
         assert sum(Ledger.read(ledger).charged.values()) == sum(book.charged.values()), "verification pays for nothing"
     return hits, again, texts

@@ -56,12 +56,12 @@ def serving(scenario: Scenario) -> str:
 
 
 def dying(scenario: Scenario, point: str, at: int, *command: str) -> None:
-    code = scenario.run("-m", "tests.crash.mortal", point, str(at), "--", *command)
+    code = scenario.run("tests.crash.mortal", point, str(at), "--", *command)
     assert code == KILLED, f"{command} did not come to {point} {at}: {scenario.complaint}"
 
 
 def vecmig(scenario: Scenario, *command: str) -> None:
-    assert scenario.run("-m", "vecmig", *command) == 0, scenario.complaint
+    assert scenario.run("vecmig", *command) == 0, scenario.complaint
 
 
 def switched_there_and_back(scenario: Scenario, points: list[tuple[str, int]]) -> None:
@@ -94,7 +94,7 @@ def test_a_drop_that_is_killed_at_any_step_is_gone_on_with_and_nothing_else_goes
         assert serving(built) == NEW
     vecmig(built, *drop)
     assert serving(built) == NEW
-    assert built.run("-m", "vecmig", "drop", "kb", "--allow-destroy") == 3
+    assert built.run("vecmig", "drop", "kb", "--allow-destroy") == 3
     assert serving(built) == NEW
 
 
@@ -113,7 +113,7 @@ def test_after_a_rollback_that_was_killed_what_it_switched_to_is_not_dropped(bui
     vecmig(built, "cutover")
     dying(built, "after switch", 1, "rollback")
     assert serving(built) == OLD
-    assert built.run("-m", "vecmig", "drop", "kb__v1", "--allow-destroy") == 6
+    assert built.run("vecmig", "drop", "kb__v1", "--allow-destroy") == 6
     assert "a rollback was broken off" in built.complaint
     assert serving(built) == OLD
     vecmig(built, "rollback")
@@ -123,11 +123,11 @@ def test_after_a_rollback_that_was_killed_what_it_switched_to_is_not_dropped(bui
 
 def test_a_switch_is_not_taken_back_before_it_is_known_to_have_ended(built: Scenario) -> None:
     dying(built, "after switch", 1, "cutover")
-    assert built.run("-m", "vecmig", "rollback") == 6
+    assert built.run("vecmig", "rollback") == 6
     assert "a cutover was broken off: run `vecmig cutover` again" in built.complaint
     vecmig(built, "cutover")
     dying(built, "after switch", 1, "rollback")
-    assert built.run("-m", "vecmig", "cutover") == 6
+    assert built.run("vecmig", "cutover") == 6
     assert "a rollback was broken off: run `vecmig rollback` again" in built.complaint
     vecmig(built, "rollback")
     assert serving(built) == OLD
@@ -138,5 +138,5 @@ def test_a_switch_is_not_taken_back_before_it_is_known_to_have_ended(built: Scen
 def test_two_switches_at_once_one_works_the_other_is_told(built: Scenario) -> None:
     with FileStateStore(str(built.directory), "crash", "default").lock(0):
         for command in (("cutover",), ("rollback",), ("drop", "kb__v1", "--allow-destroy")):
-            assert built.run("-m", "vecmig", *command) == 4, built.complaint
+            assert built.run("vecmig", *command) == 4, built.complaint
     assert serving(built) == OLD

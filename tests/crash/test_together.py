@@ -1,7 +1,6 @@
 """Two runs at once, and runs that are asked to end."""
 
 import signal
-import subprocess
 
 import psycopg
 import pytest
@@ -58,7 +57,7 @@ def test_asked_twice_it_ends_at_once(scenario: Scenario) -> None:
         other.execute("LOCK TABLE kb IN ACCESS EXCLUSIVE MODE")  # now the batches at hand cannot end
         process.send_signal(signal.SIGINT)
         wait_until(lambda: "Finishing" in scenario.complaint)
-        with pytest.raises(subprocess.TimeoutExpired):
+        with pytest.raises(TimeoutError):
             process.wait(1)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == STOPPED
