@@ -15,6 +15,7 @@ from typing import Any
 from vecmig.cli.main import main
 from vecmig.migration import Endpoint
 from vecmig.protocols import Source, Target
+from vecmig.retry import retrying
 from vecmig.storage.file import FileStateStore
 
 POINTS = [
@@ -22,6 +23,9 @@ POINTS = [
     for what in ("save", "replace", "create", "upsert", "checkpoint", "delete", "index")
     for when in ("before", "after")
 ]
+PATIENCE = (
+    "CRASH_PATIENCE_S"  # of the environment: with a store that is away while records are moved, instead of a minute
+)
 PAGE_BYTES = 150 << 10  # of Pinecone: so that there are cursors to go on from
 PAGE_ROWS = CHUNK_ROWS = 40  # of Weaviate
 SWITCHES = [f"{when} {what}" for what in ("switch", "alias", "drop") for when in ("before", "after")]
@@ -112,6 +116,8 @@ def run() -> None:
     reaper = Reaper(point, at)
     watch_targets(reaper)
     make_pages_small()
+    if patience_s := os.environ.get(PATIENCE):
+        retrying.__defaults__ = (float(patience_s),)
     reaper.around(FileStateStore, "save", "save")
     reaper.around(FileStateStore, "checkpoint", "checkpoint")
     reaper.around(os, "replace", "replace")  # the state's temporary file becomes the state

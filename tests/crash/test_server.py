@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.mortal import PATIENCE
 from tests.crash.scenario import Scenario, wait_until
 from tests.crash.server import Server, server_in
 from tests.crash.test_crash import finish
@@ -64,9 +65,12 @@ def test_a_server_that_is_gone_is_a_clear_error(scenario: Scenario, server: Serv
     finish(scenario)
 
 
-def test_a_server_killed_while_it_indexes_or_is_verified_loses_nothing(scenario: Scenario, server: Server) -> None:
+def test_a_server_killed_while_it_indexes_or_is_verified_loses_nothing(
+    scenario: Scenario, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PATIENCE, "3")
     for stage in ("index: begun", "verify: begun"):
-        process = scenario.start_apply()
+        process = scenario.start("tests.crash.mortal", "before save", "0", "--", "apply", "--auto-approve")
         wait_until(lambda: stage in scenario.complaint or process.poll() is not None)  # noqa: B023  # used up here
         server.kill()
         code = process.wait(90)
