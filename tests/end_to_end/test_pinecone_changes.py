@@ -1,6 +1,7 @@
 """What a second apply does where Pinecone is the source, or the target: it shows changes by its counts only."""
 
 import json
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -116,10 +117,12 @@ def test_a_target_that_shows_late_what_was_written_is_waited_for_and_the_report_
     site.spec(SPEC)
     late = Cloud(double, site)
     late.store("source", of_one(range(60)))
-    double.store.lag.seconds = 1.5
+    double.store.lag.seconds = 2.5  # more than the way there takes
     (report,) = late.outcome()["reports"]
     assert report["verdict"] == "passed"
-    assert any("2 s went by until pinecone kb showed what was written last" in note for note in report["notes"])
+    assert any(
+        re.match(r"\d+ s went by until pinecone kb showed what was written last", note) for note in report["notes"]
+    )
     site.settled()
 
 
