@@ -1,6 +1,7 @@
 """The apply loop over the memory connector: crashes, resumes, errors, limits."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace as with_changes
 from threading import Event
@@ -22,7 +23,7 @@ from vecmig.model.plan import BuildIndex, Fingerprint, LoadRecords
 from vecmig.model.record import Digest
 from vecmig.model.settings import Limits
 from vecmig.protocols import IndexProgress
-from vecmig.testing.contract import COUNTS, KEYS, records
+from vecmig.testing.contract import COLLECTION, COUNTS, KEYS, records
 
 
 def test_every_record_arrives_and_the_checkpoints_add_up_to_the_source(world: World) -> None:
@@ -295,6 +296,35 @@ def test_making_indexing_and_looking_are_tried_again_too(world: World) -> None:
     assert world.target.count("kb") == COUNTS
     assert store.state
     assert "m" in store.state.applied
+
+
+class Late(MemoryOptions, frozen=True):
+    """A store that is not reached at some of the times that it is opened, counted from 1."""
+
+    not_at: tuple[int, ...] = ()
+    opened: ClassVar[Counter[str]] = Counter()
+
+    def open(self) -> "MemoryConnector":
+        self.opened[self.database] += 1
+        if self.opened[self.database] in self.not_at:
+            raise TransientError("no connection")
+        return super().open()
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_connection_that_is_not_had_at_once_is_asked_for_again(world: World, side: str, filled: bool) -> None:
+    if filled:  # so that it is reconciled
+        world.target.create(replace(COLLECTION, name="kb", mark="vecmig:n/e:l"))
+        world.target.upsert("kb", records(KEYS[:4], version=1))
+    plan, endpoint, there = world.plan(), getattr(world.migration, side), world.target
+    options = endpoint.options
+    late = Late(options.collection, options.database, options.page_rows, not_at=(2, 5))
+    world.change(**{side: with_changes(endpoint, options=late)})
+    world.apply(plan, MemoryStore())
+    assert Late.opened[options.database] >= 3
+    assert there.count("kb") == COUNTS
+    assert digest_of(there.fetch("kb", KEYS)) == digest_of(records(KEYS))
 
 
 def test_a_store_that_is_away_is_not_waited_for_once_the_user_stops(

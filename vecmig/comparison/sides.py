@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from threading import Event
 
 from vecmig.comparison.reading import Side
@@ -89,7 +90,7 @@ def source_side(
     return Side(
         "source",
         name,
-        migration.source.open_source,
+        partial(retrying(stop), migration.source.open_source),
         tuple(partitions),
         pages,
         fetch if by_key else None,
@@ -120,4 +121,4 @@ def target_side(migration: Migration, workers: int, stop: Event, left_out: Seque
                 yield batch.without(columns) if columns else batch
 
     columns = {f"vector:{name}" for name in left_out}
-    return Side("target", name, migration.target.open_target, partitions, pages, None, workers)
+    return Side("target", name, partial(retrying(stop), migration.target.open_target), partitions, pages, None, workers)

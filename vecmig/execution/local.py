@@ -21,7 +21,7 @@ from vecmig.model.record import Key, Rejected
 from vecmig.model.settings import Execution, Limits
 from vecmig.model.state import Checkpoint, Progress, State
 from vecmig.protocols import Looked, Spent, Stage
-from vecmig.retry import Throttle
+from vecmig.retry import Throttle, retrying
 
 WRITES_AT_ONCE = 2  # of one worker: one alone leaves the store idle while it commits, and vecmig while it stores
 
@@ -99,9 +99,12 @@ class LocalExecutor:
         results: Queue[Progress | Future[None]] = Queue(maxsize=2 * self.execution.workers)
 
         def work() -> None:
+            patiently = retrying(tools.stop)
             with ExitStack() as stack:
-                source = stack.enter_context(closing(migration.source.open_source()))
-                targets = [stack.enter_context(closing(migration.target.open_target())) for _ in range(WRITES_AT_ONCE)]
+                source = stack.enter_context(closing(patiently(migration.source.open_source)))
+                targets = [
+                    stack.enter_context(closing(patiently(migration.target.open_target))) for _ in range(WRITES_AT_ONCE)
+                ]
                 while (at := _next(waiting)) is not None and not tools.stop.is_set():
                     for progress in copy(source, targets, load, at, tools):
                         results.put(progress)

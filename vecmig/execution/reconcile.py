@@ -45,10 +45,8 @@ def reconcile(
         put_aside(converted.bad, converted.rejected, action.migration, part, cursor, tools)
         count_bad(converted.rejected)
 
-    with closing(migration.source.open_source()) as connection:
-        said = sum(connection.count(action.source).values())
-        # the plan's parts may be files, which do not hold what was added since
-        parts = partitions_of(migration, connection, workers)
+    patiently = retrying(tools.stop)
+    said, parts = patiently(_source_now, migration, workers)
     if migration.where is None and migration.limit is None:
         yield Looked(action.migration, 0, of=2 * said)
     reads = Reads(migration.limit)
@@ -63,7 +61,7 @@ def reconcile(
         throttle=tools.read_throttle,
         embed=tools.embed,
     )
-    target = target_side(migration, workers, tools.stop)
+    target = patiently(target_side, migration, workers, tools.stop)
     told: set[Key] = set()
 
     def news() -> tuple[Rejected, ...]:
@@ -77,7 +75,7 @@ def reconcile(
     count, number = Count(), 0
     terms = Terms(written, watch=count.add, stop=tools.stop)
     with (
-        closing(migration.target.open_target()) as writer,
+        closing(patiently(migration.target.open_target)) as writer,
         closing(differences(source, target, terms)) as steps,
     ):
         while (each := (yield from watched(action.migration, count, lambda: next(steps, None)))) is not None:
@@ -100,10 +98,17 @@ def reconcile(
                 case Extra(keys) if action.prune:
                     doomed = _certain(keys, source.refused.keys, by_id=action.conversion.namespace_from is not None)
                     tools.write_throttle.take(len(doomed))
-                    retrying(tools.stop)(writer.delete, action.target, doomed)
+                    patiently(writer.delete, action.target, doomed)
                     yield progress(deleted=len(doomed))
         if source.refused.keys - told:  # turned bad while the rest was compared
             yield progress()
+
+
+def _source_now(migration: Migration, workers: int) -> tuple[int, tuple[Partition, ...]]:
+    """Return how many records the source says it holds, and its parts: the plan's may be files, which lack what is new."""
+    with closing(migration.source.open_source()) as connection:
+        said = sum(connection.count(migration.source.options.collection).values())
+        return said, partitions_of(migration, connection, workers)
 
 
 def _certain(keys: Sequence[Key], refused: Collection[Key], by_id: bool) -> Sequence[Key]:
