@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from threading import Event
@@ -10,7 +11,8 @@ import pytest
 from tests.comparison.sides import COLLECTION, database, records, sides, twice
 from vecmig.comparison.compare import Comparison, compare
 from vecmig.comparison.differences import Changed, Compared, Extra, differences
-from vecmig.comparison.reading import Side, stored
+from vecmig.comparison.reading import Side, control, stored
+from vecmig.comparison.rounds import named
 from vecmig.comparison.sampled import compare_sample, count_only
 from vecmig.comparison.sampler import Sampler
 from vecmig.comparison.terms import Terms
@@ -18,6 +20,7 @@ from vecmig.connectors.memory import MemoryOptions
 from vecmig.errors import ConnectorError, Stopped
 from vecmig.model.batch import RecordBatch, vector_column
 from vecmig.model.digest import digest_of, key_hashes
+from vecmig.model.keytable import key_table
 from vecmig.model.plan import Partition
 from vecmig.model.record import Key, Rejected
 from vecmig.protocols import Source
@@ -329,6 +332,21 @@ def test_metadata_is_compared_by_value_not_by_text() -> None:
     source = database(records(1, metadata=json.dumps({"a": 1, "b": 1.0}).replace("{", "{{").replace("}", "}}")))
     target = database(records(1, metadata='{{"b":1,"a":1.0}}'))
     assert compared(source, target).equal
+
+
+def test_of_many_keys_that_only_the_target_has_no_more_are_held_than_are_shown() -> None:
+    batch = records(4_000)
+    both = database(batch, page_rows=100)
+    side, _ = sides(both, both, workers=1)
+    wanted = key_table(key_hashes(batch))[0]
+    tracemalloc.start()
+    try:
+        found = named(side, wanted, control(), 20)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == sorted(batch.keys)[:20]
+    assert peak < 400_000, "4,000 keys take 700,000 bytes"
 
 
 def test_a_sampled_record_that_the_source_does_not_give_by_its_key_is_missing_unless_it_is_known_to_be_bad() -> None:

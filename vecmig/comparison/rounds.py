@@ -106,6 +106,8 @@ def named(side: Side, wanted: KeyTable, control: Control, most: int | None = Non
             rows = np.flatnonzero(wanted.has(key_hashes(page)))
             if len(rows):
                 keys += page.take(rows).keys
+            if most is not None and len(keys) > most:
+                keys = sorted({*keys})[:most]
         return keys
 
     if not len(wanted):
