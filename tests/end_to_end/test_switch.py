@@ -42,6 +42,19 @@ def dimensions(site: Site, table: str) -> int:
     return int(found)
 
 
+def broken_off(site: Site, command: str) -> None:
+    """Switch, and be interrupted before the state says so."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as meanwhile:
+        meanwhile.setattr(switching, "_smoke", interrupted)
+        ran = site.run(command)
+    assert ran.code == 8
+    assert "stopped; it is safe to run the same command again" in ran.err
+
+
 def test_the_new_model_is_built_beside_cut_over_and_rolled_back(serving: Site) -> None:
     plan = serving.run("plan")
     assert "built beside pgvector kb, which serves until `cutover`" in " ".join(plan.out.split()), plan.out
@@ -132,6 +145,22 @@ def test_what_was_kept_before_the_one_that_is_kept_now_is_superseded_and_not_for
     assert serving.run("rollback").code == 0
     assert dimensions(serving, "kb") == 64
     assert serving.run("drop").out == "Nothing is superseded.\n", "what is built beside is not"
+
+
+def test_while_a_switch_is_broken_off_nothing_is_planned_written_or_verified(serving: Site) -> None:
+    """The state tells then what serves as it was before."""
+    serving.apply()
+    for command in ("cutover", "rollback"):
+        broken_off(serving, command)
+        for other in (("plan",), ("apply", "--auto-approve"), ("verify",)):
+            refused = serving.run(*other)
+            assert refused.code == 6, refused.out + refused.err
+            assert f"t: a {command} was broken off: run `vecmig {command}` again" in refused.err
+        assert serving.run(command).out.startswith("Done before: t serves pgvector kb;")
+        verified = serving.run("verify")
+        assert verified.code == 0
+        assert f"-> pgvector {'kb' if command == 'cutover' else 'kb__v2'}\n" in verified.out
+        serving.settled()
 
 
 def test_a_write_right_after_the_switch_is_told_by_rollback(serving: Site) -> None:

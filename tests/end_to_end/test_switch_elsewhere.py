@@ -20,6 +20,10 @@ TARGET = '{type: pgvector, dsn: "{{ env.DATABASE_URL }}", table: kb}'
 RETIRED = 'embedding: {model: openai/text-embedding-3-small, dimensions: 64, text: "{{ title }}\\n\\n{{ text }}"}'
 
 
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_in_weaviate_an_alias_is_switched_there_and_back_and_no_search_fails(
     site: Site, openai_double: OpenAI, weaviate_server: WeaviateServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,6 +35,13 @@ def test_in_weaviate_an_alias_is_switched_there_and_back_and_no_search_fails(
         site.apply()
         site.edit("verification:", RETIRED + "\nverification:")
         site.apply()
+        with pytest.MonkeyPatch.context() as meanwhile:  # interrupted while both names are the build's
+            meanwhile.setattr("vecmig.connectors.weaviate.schema.aliases.remove", interrupted)
+            assert site.run("cutover").code == 8
+        refused = site.run("apply", "--auto-approve")
+        assert refused.code == 6
+        assert "a cutover was broken off" in refused.err
+        assert [site.run(command).code for command in ("cutover", "verify", "rollback")] == [0, 0, 0]
         with connected(weaviate_server) as client:
             config = client.collections.use(name).config.get()
             assert config.name.startswith(f"{name}_"), "what serves is an alias"

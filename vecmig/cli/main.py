@@ -110,10 +110,13 @@ def main() -> None:
         code = _complain(error.format_message(), BAD_INPUT)
     except click.ClickException as error:
         code = _complain(error.format_message(), BAD_INPUT)
-    except click.Abort:
-        code = _complain("stopped before anything was changed", STOPPED)
-    except KeyboardInterrupt:
-        code = _complain("stopped; it is safe to run the same command again", STOPPED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # a no to a question is an Abort, too: it alone is known to come before everything
+        is_no = isinstance(error, click.Abort) and not isinstance(error.__cause__, KeyboardInterrupt)
+        code = _complain(
+            "stopped before anything was changed" if is_no else "stopped; it is safe to run the same command again",
+            STOPPED,
+        )
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # a pager that closed wants no traceback
         code = 128 + signal.SIGPIPE

@@ -31,9 +31,11 @@ def plan(settings: Settings, out: str | None, detailed_exitcode: bool, data: boo
     """
     from vecmig.workflow.plan import make_plan
     from vecmig.workflow.run import against_unfinished
+    from vecmig.workflow.switch import check_ended
 
     project = project_of(settings)
     state = store_of(project, "plan").load()
+    check_ended(project, state, settings.only)
     form = "json" if settings.as_json else form
     unfinished = state.plan if state else None
     against = against_unfinished(project, state, settings.only) if state and unfinished else []

@@ -25,6 +25,7 @@ from vecmig.verification.migration import Proof, prove
 from vecmig.workflow.embeddings import embeds, finished, purses
 from vecmig.workflow.observe import ends_now, works_of
 from vecmig.workflow.plan import chosen, make_plan, now, working
+from vecmig.workflow.switch import check_ended
 
 COUNTED_S = 60.0  # until a target shows and counts what was written; Pinecone takes 10 to 30 s
 EMBED_PAGE_ROWS = 1000  # of a source whose texts are embedded: a page without vectors is small, and becomes large
@@ -44,8 +45,10 @@ def prepare(project: Project, state: State | None, saved: Plan | None, only: Seq
     """Return what apply is to run. Call it under the state's lock.
 
     An unfinished plan goes on where it still holds. Raises StalePlanError for a saved plan that does not hold any more,
-    GuardError in a protected environment without one, and where the plan may cost more than the spec allows.
+    GuardError in a protected environment without one, where the plan may cost more than the spec allows, and where a
+    switch was broken off.
     """
+    check_ended(project, state, only)
     unfinished = state.plan if state else None
     goes_on = unfinished is not None and (saved is None or saved.id == unfinished.id)
     against: list[str] = []
@@ -132,7 +135,11 @@ def give_up(run: Run, store: StateStore) -> None:
 def verify(
     project: Project, store: StateStore, stop: Flag, only: Sequence[str] = ()
 ) -> Generator[Event | Report, None, None]:
-    """Hold each target against its source; keep the reports in the state, if there is one. Call it under its lock."""
+    """Hold each target against its source; keep the reports in the state, if there is one. Call it under its lock.
+
+    Raises GuardError where a switch was broken off.
+    """
+    check_ended(project, store.load(), only)
     for migration in chosen(project, only):
         state = store.load()
         work = migration

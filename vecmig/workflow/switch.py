@@ -15,7 +15,7 @@ from vecmig.model.collection import Collection
 from vecmig.model.state import Lineup, State
 from vecmig.protocols import Search, StateStore, Target
 from vecmig.retry import retrying
-from vecmig.workflow.plan import chosen, now
+from vecmig.workflow.plan import chosen, mark_of, now
 
 SMOKE_QUERIES = 5  # searches after a switch, with vectors of records that are there
 PATIENCE_S = 30.0  # a lock that is not had within seconds is asked for again, for so long
@@ -41,10 +41,10 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
     where a search fails then.
     """
     state = _state(store)
+    check_ended(project, state, only, "cutover")
     for endpoint, migrations in _targets(project, only):
         lineup = state.lineup(endpoint.name)
         if lineup.build is None:
-            _check_ended("rollback", endpoint, lineup, lineup.kept)
             continue
         build, kept = at_generation(endpoint, lineup, lineup.build), _beside(endpoint, lineup.serving)
         done = _took_over(endpoint, lineup, lineup.build)
@@ -84,9 +84,9 @@ def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> I
     Raises CollectionNotFound where it was dropped. What was changed is changed back where a search fails then.
     """
     state = _state(store)
+    check_ended(project, state, only, "rollback")
     for endpoint, _ in _targets(project, only):
         lineup = state.lineup(endpoint.name)
-        _check_ended("cutover", endpoint, lineup, lineup.build)
         if lineup.kept is None:
             continue
         kept = at_generation(endpoint, lineup, lineup.kept)
@@ -109,6 +109,23 @@ def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> I
         instead = "" if lineup.renames else f"let the application read {kept.label} instead of {serving.label}"
         before = aside if lineup.renames else serving
         yield Switched(endpoint.name, old.label, before.label, searches, instead, since, done)
+
+
+def check_ended(project: Project, state: State | None, only: Sequence[str] = (), command: str = "") -> None:
+    """Raise GuardError where another command than this one was killed before the state said what it switched.
+
+    Until it goes on, the state tells wrong what has which name: nothing may be planned, written or verified by it.
+    """
+    if state is None:
+        return
+    for endpoint, _ in _targets(project, only):
+        mark = mark_of(project, state.lineage)
+        killed = retrying(Flag(), PATIENCE_S)(_broken_off, endpoint, state.lineup(endpoint.name), mark)
+        if killed and command not in killed:
+            again = " or ".join(f"`vecmig {each}`" for each in killed)
+            raise GuardError(
+                f"{endpoint.name}: a {' or a '.join(killed)} was broken off: run {again} again, and then this"
+            )
 
 
 def superseded(project: Project, state: State | None) -> list[tuple[Endpoint, int, Endpoint]]:
@@ -192,14 +209,23 @@ def _beside(endpoint: Endpoint, generation: int) -> Endpoint:
     return at_generation(endpoint, Lineup(serving=generation + 1), generation)
 
 
-def _check_ended(command: str, endpoint: Endpoint, lineup: Lineup, generation: int | None) -> None:
-    """Raise GuardError where the command let this generation serve, and was killed before the state said so."""
-    if generation is None:
-        return
-    with closing(endpoint.open_target()) as connection:
-        switches = connection.capabilities.switches
-    if switches and _took_over(endpoint, lineup, generation):
-        raise GuardError(f"{endpoint.name}: a {command} was broken off: run `vecmig {command}` again, and then this")
+def _broken_off(endpoint: Endpoint, lineup: Lineup, mark: str) -> list[str]:
+    """Return the command that was killed in the midst of a switch; both where the names do not tell which, [] for none.
+
+    What the state says serves has its name beside then, and what was to serve has none, but between Weaviate's steps.
+    """
+    made = {"cutover": lineup.build, "rollback": lineup.kept}
+    begun = {command: generation for command, generation in made.items() if generation is not None}
+    if not begun or not lineup.renames:
+        return []
+    with closing(endpoint.open_target()) as target:
+        if not target.capabilities.switches:
+            return []
+        aside = target.describe(_beside(endpoint, lineup.serving).options.collection)
+        if aside is None or aside.mark != mark:
+            return []
+    gone = [command for command, each in begun.items() if _is_gone(at_generation(endpoint, lineup, each))]
+    return gone[:1] or list(begun)
 
 
 def _took_over(endpoint: Endpoint, lineup: Lineup, generation: int) -> bool:
