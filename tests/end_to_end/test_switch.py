@@ -163,6 +163,20 @@ def test_while_a_switch_is_broken_off_nothing_is_planned_written_or_verified(ser
         serving.settled()
 
 
+def test_a_build_that_a_rollback_passes_over_is_superseded_and_not_forgotten(serving: Site) -> None:
+    serving.apply()
+    serving.run("cutover")
+    serving.edit("dimensions: 64", "dimensions: 32")
+    serving.apply()
+    broken_off(serving, "rollback")
+    refused = serving.run("cutover")
+    assert refused.code == 6
+    assert "a rollback was broken off: run `vecmig rollback` again" in refused.err
+    assert serving.run("rollback").code == 0
+    assert dimensions(serving, "kb") == 1536
+    assert serving.run("drop").out.startswith("Superseded: kb__v3\n")
+
+
 def test_a_write_right_after_the_switch_is_told_by_rollback(serving: Site) -> None:
     """The application writes as soon as the new table serves, while vecmig still searches it."""
     serving.apply()

@@ -91,8 +91,8 @@ class Lineup(Struct, frozen=True):
         return tuple(sorted({*kept, *self.others} - {self.serving, self.build or self.serving}))
 
     def switched(self, generation: int) -> "Lineup":
-        """Return the line-up where this one serves; what was kept before, if it is another, is superseded from then on."""
-        left = () if self.kept in (None, generation) else (self.kept,)
+        """Return the line-up where this one serves; what else was kept or built is superseded from then on."""
+        left = [each for each in (self.kept, self.build) if each is not None and each != generation]
         others = tuple(each for each in (*self.others, *left) if each != generation)
         return replace(self, serving=generation, others=others)
 
