@@ -95,6 +95,20 @@ def test_a_build_that_was_not_verified_or_written_since_does_not_serve(serving: 
     assert serving.run("cutover").code == 0
 
 
+def test_a_build_whose_records_were_only_counted_does_not_serve(serving: Site) -> None:
+    proof = "verification: {search: {queries: {sample: 5}, top_k: 3}}"
+    serving.edit(proof, "verification: {records: none, search: null}")
+    assert "! cutover: the verification that the spec asks for only counts" in _line(serving.run("plan"))
+    serving.apply()
+    refused = serving.run("cutover")
+    assert refused.code == 6
+    assert "m: its verification only counted the records" in refused.err
+    assert dimensions(serving, "kb") == 1536
+    serving.edit("records: none", "records: {sample: 10}")
+    assert serving.run("verify").code == 0
+    assert serving.run("cutover").code == 0
+
+
 def test_an_apply_that_was_left_unfinished_does_not_serve(serving: Site, openai_double: Double) -> None:
     openai_double.poison.add("117,")
     assert serving.run("apply", "--auto-approve").code == 1

@@ -142,7 +142,14 @@ def _hindrance(migration: Migration, lineup: Lineup, generation: int) -> str:
     """Return why the build could not take the name that serves: better known before hours of building than after."""
     serving, build = (at_generation(migration.target, lineup, each) for each in (lineup.serving, generation))
     with closing(serving.open_target()) as target:
-        return target.hindrance(serving.options.collection, build.options.collection)
+        hindered = target.hindrance(serving.options.collection, build.options.collection)
+    wanted = migration.verification
+    if not hindered and wanted.records == "none" and wanted.search is None:
+        return (
+            "the verification that the spec asks for only counts, and such a build may not serve: say"
+            " `verification: {records: {sample: 1000}}` or more"
+        )
+    return hindered
 
 
 def _refuse_unfit(migration: Migration, source: Observed) -> None:

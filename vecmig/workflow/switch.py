@@ -252,6 +252,9 @@ def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration],
         if report is None or report.verdict != "passed":
             verdict = f"its verification {report.verdict}" if report else "it was not verified"
             raise refuse(f"{migration.name}: {verdict}", "Run `vecmig verify`, and mend what it tells")
+        if report.records is None and not report.search and not report.labelled:
+            why = f"{migration.name}: its verification only counted the records, which shows none of them to be right"
+            raise refuse(why, "Say `verification: {records: {sample: 1000}}` or more, and run `vecmig verify`")
         if applied.target_fingerprint != fingerprint or report.started_at < applied.at:
             raise refuse("it was written after it was verified", "Run `vecmig apply`, which verifies again")
 
