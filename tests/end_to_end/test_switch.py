@@ -152,6 +152,7 @@ def test_what_was_kept_before_the_one_that_is_kept_now_is_superseded_and_not_for
     serving.apply()
     serving.run("cutover")
     serving.edit("dimensions: 64", "dimensions: 32")
+    assert "why dimensions 64 -> 32: built beside pgvector kb, which serves" in _line(serving.run("plan"))
     serving.apply()
     assert serving.run("cutover").code == 0
     assert serving.run("drop").out.startswith("Superseded: kb__v1, kb__v2\n")
@@ -239,11 +240,13 @@ def test_a_view_on_what_serves_is_named_and_nothing_is_switched(serving: Site) -
     assert serving.run("cutover").code == 0
 
 
-def test_an_index_setting_that_cannot_be_changed_in_place_is_built_beside(serving: Site) -> None:
-    serving.edit(RETIRED, COPIED)
+def test_another_model_of_the_same_dimensions_or_another_metric_is_built_beside(serving: Site) -> None:
+    beside = ": built beside pgvector kb, which serves until `cutover`"
+    serving.edit("dimensions: 64", "dimensions: 1536")
+    assert f"why model openai/{OLD} -> openai/{NEW}{beside}" in _line(serving.run("plan"))
+    serving.edit(RETIRED.replace("64", "1536"), COPIED)
     serving.edit("verification:", "index: {metric: l2}\nverification:")
-    plan = serving.run("plan")
-    assert "metric cosine -> l2" in plan.out, plan.out + plan.err
+    assert f"why metric cosine -> l2{beside}" in _line(serving.run("plan"))
     serving.edit(
         "search: {queries: {sample: 5}, top_k: 3}", "search: {queries: {sample: 5}, top_k: 3}, thresholds: {overlap: 0}"
     )
@@ -256,8 +259,7 @@ def test_the_source_goes_on_and_the_build_catches_up_before_the_switch(serving: 
     serving.apply()
     more = documents(openai_double, range(120, 130), model=OLD)
     serving.store(more, vectors_of(more))
-    outcome = serving.apply()
-    assert outcome["migrations"][0]["written"] == 10 if "migrations" in outcome else outcome
+    assert serving.apply()["written"] == 10
     assert serving.run("cutover").code == 0
     assert serving.sql("select count(*) from kb") == [(130,)]
     assert len(openai_double.ledger.charged) == 10

@@ -47,11 +47,13 @@ def test_in_weaviate_an_alias_is_switched_there_and_back_and_no_search_fails(
             assert config.name.startswith(f"{name}_"), "what serves is an alias"
             stop, failed, found = threading.Event(), [], []
 
+            (one,) = client.collections.use(name).query.fetch_objects(limit=1).objects
+
             def search() -> None:
                 serving = client.collections.use(name)
                 while not stop.is_set():
-                    try:
-                        found.append(len(serving.query.fetch_objects(limit=3).objects))
+                    try:  # by the vector that the record has in what serves, for the models' dimensions differ
+                        found.append(len(serving.query.near_object(one.uuid, limit=3).objects))
                     except Exception as error:  # whatever it is, a reader must not see it
                         failed.append(error)
 
