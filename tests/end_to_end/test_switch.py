@@ -130,6 +130,17 @@ def test_rollback_says_what_was_written_since(serving: Site) -> None:
     assert "121 records" in back.out
 
 
+def test_rollback_to_a_table_that_is_not_there_any_more_changes_nothing(serving: Site) -> None:
+    serving.apply()
+    serving.run("cutover")
+    serving.sql("drop table kb__v1")
+    failed = serving.run("rollback")
+    assert failed.code == 1
+    assert "t: pgvector kb__v1, which served before, is not there any more" in failed.err
+    assert dimensions(serving, "kb") == 64
+    serving.settled()
+
+
 def test_only_what_is_superseded_is_dropped_by_name_and_when_that_is_allowed(serving: Site) -> None:
     serving.apply()
     assert serving.run("drop").out == "Nothing is superseded.\n"
@@ -137,7 +148,13 @@ def test_only_what_is_superseded_is_dropped_by_name_and_when_that_is_allowed(ser
     serving.run("cutover")
     assert serving.run("drop").out.startswith("Superseded: kb__v1\n")
     assert serving.run("drop", "kb__v1").code == 6
+    ((mark,),) = serving.sql("select obj_description('kb__v1'::regclass)")
+    serving.sql("comment on table kb__v1 is null")
+    refused = serving.run("drop", "kb__v1", "--allow-destroy")
+    assert refused.code == 5
+    assert "table kb__v1 was not made by vecmig, so it stays" in refused.err
     assert serving.sql("select count(*) from kb__v1") == [(120,)]
+    serving.sql(f"comment on table kb__v1 is '{mark}'")
     assert serving.run("drop", "kb__v1", "--allow-destroy").out == "Dropped pgvector kb__v1\n"
     assert serving.sql("select to_regclass('kb__v1')") == [(None,)]
     assert serving.run("rollback").out.startswith("No changes.")
@@ -247,10 +264,14 @@ def test_another_model_of_the_same_dimensions_or_another_metric_is_built_beside(
     serving.edit(RETIRED.replace("64", "1536"), COPIED)
     serving.edit("verification:", "index: {metric: l2}\nverification:")
     assert f"why metric cosine -> l2{beside}" in _line(serving.run("plan"))
+    assert serving.run("apply", "--auto-approve").code == 7, "results by two metrics cannot be compared"
+    refused = serving.run("cutover")
+    assert refused.code == 6
+    assert "m: its verification could not decide" in refused.err
     serving.edit(
         "search: {queries: {sample: 5}, top_k: 3}", "search: {queries: {sample: 5}, top_k: 3}, thresholds: {overlap: 0}"
     )
-    serving.apply()
+    assert serving.run("verify").code == 0
     assert serving.run("cutover").code == 0
     serving.settled()
 

@@ -14,10 +14,18 @@ from tests.end_to_end.pinecone import options as pinecone_index
 from tests.end_to_end.reembed import SPEC, prepared
 from tests.openai_server import openai_double as openai_double
 from tests.weaviate_server import WeaviateServer, connected
+from vecmig.connectors.pinecone.connector import PineconeConnector
+from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.connectors.weaviate.options import WeaviateOptions
+from vecmig.errors import ConnectorError
+from vecmig.model.record import Key
 
 TARGET = '{type: pgvector, dsn: "{{ env.DATABASE_URL }}", table: kb}'
 RETIRED = 'embedding: {model: openai/text-embedding-3-small, dimensions: 64, text: "{{ title }}\\n\\n{{ text }}"}'
+
+
+def fails(*_: object) -> None:
+    raise ConnectorError("the search finds nothing")
 
 
 def interrupted(*_: object) -> None:
@@ -41,6 +49,14 @@ def test_in_weaviate_an_alias_is_switched_there_and_back_and_no_search_fails(
         refused = site.run("apply", "--auto-approve")
         assert refused.code == 6
         assert "a cutover was broken off" in refused.err
+        with pytest.MonkeyPatch.context() as broken:
+            broken.setattr(WeaviateConnector, "search", fails)
+            assert "what served before serves again: the search finds nothing" in site.run("cutover").err
+        with closing(WeaviateOptions(name, url=weaviate_server.url, grpc_url=grpc).open()) as store:
+            old, new = store.describe(name), store.describe(f"{name}__v2")
+        assert old
+        assert new
+        assert [each.vectors[0].dimensions for each in (old, new)] == [1536, 64]
         assert [site.run(command).code for command in ("cutover", "verify", "rollback")] == [0, 0, 0]
         with connected(weaviate_server) as client:
             config = client.collections.use(name).config.get()
@@ -62,6 +78,7 @@ def test_in_weaviate_an_alias_is_switched_there_and_back_and_no_search_fails(
             for command in ("cutover", "rollback", "cutover"):
                 ran = site.run(command)
                 assert ran.code == 0, ran.err
+                assert "! no write" in ran.out, "what the store does not show is not claimed"
             stop.set()
             reader.join()
         assert not failed
@@ -113,6 +130,16 @@ def test_in_pinecone_the_switch_is_kept_in_the_state_and_the_application_is_told
     assert "! cutover: Pinecone has no name that could be given to another index: let the application read" in plan
     site.apply()
     assert {*double.store.indexes} >= {"kb", "kb-v2"}
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(PineconeConnector, "search", fails)
+        assert site.run("cutover").code == 1
+    assert site.run("drop").out == "Nothing is superseded.\n", "nothing was switched"
+    with closing(options.beside(2).open()) as build:
+        build.delete("kb-v2", [Key("", "d1")])
+    refused = site.run("cutover")
+    assert refused.code == 6
+    assert "it was written after it was verified" in refused.err
+    assert site.apply()["written"] == 1
     cut = site.run("cutover")
     assert cut.code == 0, cut.err
     assert "let the application read pinecone kb-v2 instead of pinecone kb" in cut.out

@@ -250,7 +250,12 @@ def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration],
             raise refuse(f"{migration.name} was not applied into it", "Run `vecmig apply`")
         report = applied.report
         if report is None or report.verdict != "passed":
-            verdict = f"its verification {report.verdict}" if report else "it was not verified"
+            said = (
+                "its verification failed"
+                if report and report.verdict == "failed"
+                else "its verification could not decide"
+            )
+            verdict = said if report else "it was not verified"
             raise refuse(f"{migration.name}: {verdict}", "Run `vecmig verify`, and mend what it tells")
         if report.records is None and not report.search and not report.labelled:
             why = f"{migration.name}: its verification only counted the records, which shows none of them to be right"
