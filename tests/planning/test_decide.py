@@ -13,6 +13,7 @@ from vecmig.planning.decide import decide
 ADA, SMALL = "openai/text-embedding-ada-002", "openai/text-embedding-3-small"
 OPENAI = Provider("openai", "openai", MemoryOptions("x"))  # type: ignore[arg-type]  # it is only there
 SAME, OTHER = Probe(32, 0.9999, 0.998, 100, 0.0), Probe(32, 0.4, 0.1, 100, 0.0)
+FEW = Probe(2, 0.9999, 0.998, 100, 0.0, few=True)
 
 
 def asked(model: str | None = None, **more: Any) -> Embedding:
@@ -29,7 +30,9 @@ def vector(dimensions: int = 1536) -> VectorField:
         (1536, asked(SMALL), ADA, OTHER, "reembed", "different models"),
         (1536, asked(SMALL), ADA, None, "reembed", "different models"),
         (1536, asked(SMALL), ADA, SAME, "copy", "the same model as openai/text-embedding-ada-002, whatever"),
+        (1536, asked(SMALL), ADA, FEW, "reembed", "different models"),
         (1536, asked(SMALL), None, SAME, "copy", "same model"),
+        (1536, asked(SMALL), None, FEW, "copy", "nothing says"),
         (1536, asked(SMALL), None, OTHER, "reembed", "not shown to be openai/text-embedding-3-small"),
         (1536, asked(SMALL), None, None, "copy", "nothing says"),
         (1536, asked(SMALL), SMALL, SAME, "copy", "same model"),
@@ -56,6 +59,7 @@ def test_the_decision_follows_from_the_evidence(
     [
         (1536, asked(SMALL), SMALL, OTHER, "not shown to be the same"),
         (1536, asked(SMALL, strategy="copy"), ADA, None, "the models differ"),
+        (1536, asked(SMALL, strategy="copy"), ADA, FEW, "the models differ"),
         (1536, asked(SMALL, strategy="copy"), ADA, OTHER, "not shown to be of"),
         (1536, asked(SMALL, strategy="copy", dimensions=512), SMALL, None, "cannot make 512 dimensions of 1,536"),
         (1536, asked(SMALL, dimensions=512), SMALL, OTHER, "not shown to be the same"),

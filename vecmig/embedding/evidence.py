@@ -10,21 +10,20 @@ import numpy as np
 
 from vecmig.catalogue.models import catalogue, facts_of
 from vecmig.conversion.convert import convert
-from vecmig.conversion.text import rendered
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import Cache, key_of
 from vecmig.embedding.embed import Model, embedded
 from vecmig.embedding.models import open_embedder
+from vecmig.embedding.probed import chosen, taken, text_of
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
 from vecmig.migration import Embedding, Migration, VectorChoice
-from vecmig.model.batch import RecordBatch, concat, text_column
+from vecmig.model.batch import RecordBatch, text_column
 from vecmig.model.collection import Collection, VectorField
-from vecmig.model.metadata import loads
 from vecmig.model.observed import Probe, Texts
 from vecmig.model.plan import Conversion, Decision, EmbedRule, VectorRule
 from vecmig.model.state import Cursor
-from vecmig.planning.decide import PROBED, comparable, decide, known_as
+from vecmig.planning.decide import comparable, decide, known_as
 from vecmig.planning.declare import asked_of, choices_of
 from vecmig.protocols import Embedder
 
@@ -56,6 +55,7 @@ def evidence_of(
     stored = {vector.name: vector for vector in source.vectors}
     given = migration.source.embedding.model or source.model
     known = {each.vector: each for each in before}
+    sample = taken(sample, migration) if sample is not None else None
     decisions: dict[str, Decision] = {}
     texts: dict[str, Texts] = {}
     for choice in choices_of(migration, source):
@@ -73,7 +73,7 @@ def evidence_of(
             decision = earlier
         decisions[choice.name] = decision
         if decision.how == "reembed" and not decision.refused and sample is not None:
-            texts[choice.name] = _texts(asked, decision, sample, migration, cache, speed)
+            texts[choice.name] = _texts(asked, decision, sample, cache, speed)
     return Evidence(decisions, texts)
 
 
@@ -92,9 +92,9 @@ def _probe(
         why = ""  # nothing to compare with, but what the model makes, and how fast, is worth a few texts
     if why or sample is None or asked.text is None or asked.model is None:
         return None, why, None, None
-    found = _some(sample, asked, f"vector:{vector.name}" if vector else "")
-    if found is None:
-        return None, "no sampled record has a vector and a text", None, None
+    found, enough = chosen(migration, sample, asked, vector)
+    if not len(found):
+        return None, "no sampled record has a text and a vector that is not zero", None, None
     with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
         known = facts_of(known_as(asked.model, asked.provider)).dimensions
         makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model)
@@ -129,7 +129,8 @@ def _probe(
     if vector is None:
         return Probe(len(done.batch), None, None, tokens, usd), "", makes, speed
     cosines = _cosines(done.batch)
-    return Probe(len(cosines), float(np.median(cosines)), float(cosines.min()), tokens, usd), "", makes, speed
+    median, least = float(np.median(cosines)), float(cosines.min())
+    return Probe(len(cosines), median, least, tokens, usd, few=len(cosines) < enough), "", makes, speed
 
 
 def _unprobed(asked: Embedding, vector: VectorField | None, sample: RecordBatch | None, probes: bool) -> str:
@@ -145,28 +146,7 @@ def _unprobed(asked: Embedding, vector: VectorField | None, sample: RecordBatch 
         return "no provider for the model is known here"
     if not comparable(asked, vector):
         return LENGTHS
-    return "the source is empty" if sample is None or not len(sample) else ""
-
-
-def _some(sample: RecordBatch, asked: Embedding, column: str) -> RecordBatch | None:
-    """Return the sampled records to probe with: those that have a text and, where one is named, a vector."""
-    has = sample.table.column(column).is_valid().to_pylist() if column else [True] * len(sample)
-    rows: list[int] = []
-    step = max(1, len(sample) // (4 * PROBED))  # from all over the sample: neighbours are often alike
-    for row in [*range(0, len(sample), step)]:
-        if has[row] and _text(asked, sample.bytes_of("metadata")[row]):
-            rows.append(row)
-        if len(rows) == PROBED:
-            break
-    return concat([sample.take(rows)]) if rows else None
-
-
-def _text(asked: Embedding, metadata: bytes) -> str | None:
-    assert asked.text is not None
-    try:
-        return rendered(asked.text, loads(metadata))
-    except ValueError:
-        return None
+    return "the source is empty" if sample is None else ""
 
 
 def _dimensions(embedder: Embedder, cache: Cache, model: str) -> int:
@@ -194,15 +174,12 @@ def _cosines(batch: RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.float64]]
     return np.nan_to_num(result, nan=0.0)
 
 
-def _texts(
-    asked: Embedding, decision: Decision, sample: RecordBatch, migration: Migration, cache: Cache, speed: float | None
-) -> Texts:
+def _texts(asked: Embedding, decision: Decision, sample: RecordBatch, cache: Cache, speed: float | None) -> Texts:
     """Count the tokens of the sampled texts that are not in the cache. Nothing is sent anywhere."""
     assert asked.model is not None
     assert asked.provider is not None
     assert asked.text is not None
-    chosen = convert(sample, Conversion(where=migration.where)).batch
-    found = [_text(asked, each) for each in chosen.bytes_of("metadata")]
+    found = [text_of(asked, each) for each in sample.bytes_of("metadata")]
     with closing(open_embedder(asked.provider, asked.model, decision.dimensions)) as embedder:
         pieces = [pieces_of(text, embedder, asked.too_long) for text in found if text]
         whole = [each.texts for each in pieces if each is not None]

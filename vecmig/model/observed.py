@@ -17,6 +17,7 @@ class Probe:
     least: float | None
     tokens: int  # that it was charged for
     usd: float | None  # None: the price is not known
+    few: bool = False  # too few texts to show that two models are one
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from vecmig.model.observed import Probe
 from vecmig.model.plan import Decision
 
 SAME = 0.999  # median cosine from which on two models are taken for one: half precision and other batches stay above it
-PROBED = 32  # texts
+PROBED, FEWEST = 32, 8  # texts: of so many, and of no fewer; that chance makes all of eight alike is one in 256
 
 
 def known_as(model: str, provider: Provider | None) -> str:
@@ -58,12 +58,15 @@ def decide(
     wanted = asked.dimensions or (own if asked.model and given and asked.model != given else None) or stored.dimensions
     before = f"{given or 'an unnamed model'} ({stored.dimensions:,})"
     same_label = asked.model is None or asked.model == given
-    same = probe is not None and probe.median is not None and probe.median >= SAME
-    refuted = (probe is not None and not same) or (
+    agrees = probe is not None and probe.median is not None and probe.median >= SAME
+    same = probe is not None and agrees and not probe.few
+    refuted = (probe is not None and not agrees) or (
         same_label and makes is not None and not comparable(asked, stored, makes)
     )
+    if probe is not None and agrees and not same:
+        unprobed = f"a probe of {_counted(probe.texts)} is too small to show it"
     unchecked = ""
-    if probe is None and asked.model is not None and asked.strategy != "reembed":
+    if (probe is None or (agrees and not same)) and asked.model is not None and asked.strategy != "reembed":
         trusted = "the models' names were trusted" if given else f"that the source's vectors are those of {asked.model}"
         unchecked = f"{trusted} ({unprobed})" if unprobed else trusted
     base = Decision(vector, "copy", wanted, asked.model or given, before, evidence=found, unchecked=unchecked)
@@ -170,5 +173,13 @@ def _found(probe: Probe | None) -> str:
     if probe.usd:
         cost += f", USD {probe.usd:.6f}".rstrip("0")
     if probe.median is None or probe.least is None:
-        return f"tried with {probe.texts} texts{cost}; what it made is kept"
-    return f"probe: {probe.texts} texts, cosine to the stored vectors {probe.median:.4f} in the median, {probe.least:.4f} at least{cost}"
+        return f"tried with {_counted(probe.texts)}{cost}; what it made is kept"
+    few = ": too few to show that it is the same model" if probe.few and probe.median >= SAME else ""
+    return (
+        f"probe: {_counted(probe.texts)}, cosine to the stored vectors {probe.median:.4f} in the median,"
+        f" {probe.least:.4f} at least{cost}{few}"
+    )
+
+
+def _counted(texts: int) -> str:
+    return f"{texts} text{'s' * (texts != 1)}"
