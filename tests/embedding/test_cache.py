@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -70,6 +71,21 @@ def test_what_was_under_way_at_a_kill_counts_as_charged(tmp_path: Path) -> None:
         assert again.spent("r") == Spend(1, 7, 0.7)
         again.begin("r")
         assert again.spent("r") == Spend(1, 7, 0.7), "counted once"
+
+
+def test_of_requests_that_are_priced_at_once_only_those_go_that_fit_the_budget_together(tmp_path: Path) -> None:
+    """As those of two models of one migration are, or of two processes."""
+    start = threading.Barrier(3)
+
+    def price(run: str) -> bool:
+        with closing(Cache(tmp_path / "c.sqlite")) as cache:
+            number = cache.reserve(run, "model", 0, 0.0)
+            start.wait()
+            return cache.price(number, run, 10, 0.6, max_usd=1.0)
+
+    with ThreadPoolExecutor(3) as pool:
+        for n in range(50):
+            assert sum(pool.map(price, [f"r{n}"] * 3)) == 1
 
 
 def test_the_oldest_make_room_but_not_what_an_unfinished_migration_paid_for(tmp_path: Path) -> None:

@@ -177,15 +177,13 @@ class Buyer:
 
     def _price(self, number: int, tokens: int) -> None:
         """Note what a request may cost. Raises GuardError where it would go over the budget."""
-        with self._lock:
-            usd = self._usd(tokens)
-            spent = self._cache.spent(self._payer.run).usd
-            if self._payer.max_usd is not None and spent + usd > self._payer.max_usd:
-                raise GuardError(
-                    f"embedding stops here: USD {spent:,.2f} of limits.max_usd ({self._payer.max_usd:,.2f}) are spent, and"
-                    f" the next request may cost USD {usd:,.4f}. What was embedded is kept: raise the limit, and run again"
-                )
-            self._cache.price(number, tokens, usd)
+        usd, payer = self._usd(tokens), self._payer
+        if not self._cache.price(number, payer.run, tokens, usd, payer.max_usd):
+            raise GuardError(
+                f"embedding stops here: USD {self._cache.spent(payer.run).usd:,.2f} of limits.max_usd ({payer.max_usd:,.2f})"
+                f" are spent, and the next request may cost USD {usd:,.4f}. What was embedded is kept: raise the limit, and"
+                " run again"
+            )
 
     def _usd(self, tokens: int) -> float:
         return tokens * (self._payer.usd_per_million_tokens or 0.0) / 1e6

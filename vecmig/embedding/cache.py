@@ -118,10 +118,16 @@ class Cache:
                 self._connection.executemany("INSERT INTO claims VALUES (?, ?, ?)", rows)
         return found, mine
 
-    def price(self, number: int, tokens: int, usd: float) -> None:
-        """Note what a request may cost, before it is sent."""
-        with self._told():
+    def price(self, number: int, run: str, tokens: int, usd: float, max_usd: float | None) -> bool:
+        """Note what a request may cost, before it is sent; not where the run would then be over `max_usd`: return whether.
+
+        In one step, so that of several at once, of whatever model, only those go that fit together.
+        """
+        with self._told(), self._transaction():
+            if max_usd is not None and self.spent(run).usd + usd > max_usd:
+                return False
             self._connection.execute("UPDATE under_way SET tokens = ?, usd = ? WHERE id = ?", (tokens, usd, number))
+        return True
 
     def release(self, number: int) -> None:
         """Forget a request that was not charged."""
