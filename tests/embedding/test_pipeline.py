@@ -9,6 +9,7 @@ from threading import Event, Lock
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from tests.crash.scenario import wait_until
 from vecmig.conversion.convert import Converted, convert
@@ -61,12 +62,16 @@ class Source:
     """Pages of records whose texts differ in length, and how many of them were read."""
 
     read: int = 0
+    shortest: int = 1  # characters
 
     def pages(self) -> Iterator[tuple[Converted, Cursor]]:
         for page in range(PAGES):
             self.read += 1
             numbers = range(page * ROWS, (page + 1) * ROWS)
-            rows = [{"id": f"r{n}", "namespace": "", "metadata": f'{{"text": "{"x" * (n + 1)}"}}'} for n in numbers]
+            rows = [
+                {"id": f"r{n}", "namespace": "", "metadata": f'{{"text": "{"x" * (n + self.shortest)}"}}'}
+                for n in numbers
+            ]
             batch = RecordBatch(pa.RecordBatch.from_pylist(rows, schema_of(())))
             yield convert(batch, CONVERSION), Cursor(str(page))
 
@@ -106,4 +111,13 @@ def test_no_more_is_read_ahead_than_fills_the_requests_that_may_be_under_way(tmp
         for taken, _ in enumerate(made, start=1):
             ahead = (source.read - taken) * ROWS
             assert ahead <= 2 * ITEMS * AT_ONCE + 2 * ROWS, "memory would grow with the source"
+    assert source.read == PAGES
+
+
+def test_long_texts_do_not_wait_in_memory_because_they_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vecmig.embedding.embed.WINDOW_BYTES", 100_000)
+    embedder, source = Lengths(slow_s=0.01, limits=EmbedderLimits(ITEMS, at_once=20)), Source(shortest=5_000)
+    with pipeline(tmp_path, embedder, source) as made:
+        for taken, _ in enumerate(made, start=1):
+            assert source.read - taken <= 2, "a page of them is 35 kB as read, and more as prepared"
     assert source.read == PAGES

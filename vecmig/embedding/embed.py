@@ -22,7 +22,7 @@ from vecmig.protocols import Embedder
 
 Pages = Iterable[tuple[Converted, Cursor]]
 Step = Callable[[Pages], Iterator[tuple[Converted, Cursor]]]  # texts of converted batches become vectors
-WINDOW_BYTES = 64 << 20  # of vectors that are asked for ahead: they wait in memory
+WINDOW_BYTES = 64 << 20  # of records and vectors that are asked for ahead: they wait in memory
 GONE = "its embedding is not in the cache"
 
 
@@ -70,7 +70,10 @@ class _Page:
 
     @property
     def nbytes(self) -> int:
-        return sum(len(column.asked) * column.rule.dimensions * 4 for column in self.columns)
+        """Of the records, as read and with their texts, and of the vectors that are to come."""
+        batch, origin = self.converted.batch, self.converted.origin
+        vectors = sum(len(column.asked) * column.rule.dimensions * 4 for column in self.columns)
+        return batch.nbytes + (origin.nbytes if origin else 0) + vectors
 
 
 def embedded(
