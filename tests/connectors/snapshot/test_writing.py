@@ -235,6 +235,17 @@ def test_no_row_group_ends_with_a_small_page(path: Path, monkeypatch: pytest.Mon
     assert [len(page) for page in pages(path)] == [25, 25, 25, 25]
 
 
+def test_a_page_of_so_many_records_has_fewer_where_they_are_large(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "PAGE_BYTES", 10_000)
+    connector = SnapshotOptions(str(path), page_rows=100).open()
+    connector.create(replace(COLLECTION, name=str(path)))
+    texts = [f'{{"text": "{n:05}{"x" * 2_000}"}}' for n in range(50)]
+    batch = concat([records([Key("", f"r{n}") for n in range(50)])]).replace("metadata", pa.array(texts))
+    assert not connector.upsert(str(path), batch)
+    (part,) = connector.partitions(str(path), 1)
+    assert max(len(page) for page, _ in connector.read(part, None, [])) <= 5
+
+
 def test_a_record_whose_metadata_is_no_object_is_rejected_and_the_rest_is_stored(
     connector: SnapshotConnector, path: Path
 ) -> None:

@@ -81,8 +81,8 @@ class Rows:
     def raw(
         self, groups: Sequence[int], columns: Sequence[str], page_rows: int | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of some row groups, in pages."""
-        rows = page_rows or self._page_rows(groups, columns)
+        """Yield the rows of some row groups, in pages of PAGE_BYTES, and `page_rows` at most."""
+        rows = min(page_rows or MAX_PAGE_ROWS, self._page_rows(groups, columns))
         # no threads: workers read side by side, and decoding one column of vectors is not faster for them
         with translated(self.data.store, self.entry.name, "read"):
             pages = self.file.iter_batches(rows, row_groups=list(groups), columns=list(columns), use_threads=False)

@@ -57,7 +57,7 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     part_mib: Annotated[int, Meta(ge=1, le=64, description="Most MiB of records in a file that is written.")] = 16
     page_rows: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Records a page; absent: about 8 MB of them.", examples=[5000]),
+        Meta(description="Most records a page that is read; it holds about 8 MB.", examples=[5000]),
     ] = None
 
     def __post_init__(self) -> None:
