@@ -32,6 +32,7 @@ class Lengths:
     """An embedder that makes of a text its length; each request after the first `free` ones waits to be let go."""
 
     free: int = 1_000_000
+    together: int = 1  # none is answered before so many came
     slow_s: float = 0.0
     let_go: Event = field(default_factory=Event)
     sizes: list[int] = field(default_factory=list)
@@ -43,6 +44,7 @@ class Lengths:
     def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
         with self._lock:
             self.sizes.append(len(texts))
+        wait_until(lambda: len(self.sizes) >= self.together)
         if len(texts[0]) > self.free * ITEMS:  # by the text: the second request may come before the first
             assert self.let_go.wait(PATIENCE_S), "nobody let it go: what is there is not handed on"
         time.sleep(self.slow_s)
@@ -96,11 +98,10 @@ def test_requests_are_filled_across_batches_and_each_batch_comes_in_order_with_i
 
 
 def test_the_first_batches_are_written_while_later_ones_are_embedded(tmp_path: Path) -> None:
-    embedder, source = Lengths(free=1), Source()
+    embedder, source = Lengths(free=1, together=2), Source()  # what comes next is under way, though nobody asked for it
     with pipeline(tmp_path, embedder, source) as made:
         first, _ = next(made)  # all its texts are in the first request, and the others are held back
         assert len(first.batch) == ROWS
-        wait_until(lambda: len(embedder.sizes) > 1)  # what comes next is under way, though nobody asked for it
         embedder.let_go.set()
         assert sum(len(converted.batch) for converted, _ in made) == (PAGES - 1) * ROWS
 
