@@ -102,6 +102,19 @@ def test_the_oldest_make_room_but_not_what_an_unfinished_migration_paid_for(tmp_
         assert len(cache.find([*vectors(40)])) < 40
 
 
+def test_what_was_used_lately_stays_though_it_was_bought_long_ago(tmp_path: Path) -> None:
+    path = tmp_path / "c.sqlite"
+    with closing(Cache(path, max_bytes=2_000_000)) as cache:
+        bought(cache, vectors(600, 512), "done")
+        with closing(sqlite3.connect(path, isolation_level=None)) as clock:
+            clock.execute("UPDATE entries SET used_at = used_at - 86400 - (rowid <= 40)")  # of these days, 40 are older
+        used = [*vectors(40)]
+        assert len(cache.find(used)) == 40
+        bought(cache, vectors(300, 512, 900), "done")
+        assert cache.size().entries < 900, "there was no room for all"
+        assert len(cache.find(used)) == 40
+
+
 def test_what_a_run_could_not_be_denied_goes_when_it_is_finished(tmp_path: Path) -> None:
     with closing(Cache(tmp_path / "c.sqlite", max_bytes=800_000)) as cache:
         cache.begin("r")

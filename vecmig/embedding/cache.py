@@ -23,6 +23,7 @@ from vecmig.errors import StateError
 
 FORMAT = 1
 BUSY_S = 30.0  # another process writes at most one request's vectors at a time
+FRESH_S = 3600  # a use is noted where the last one was longer ago, and room is short: it writes the entry anew
 _LOOKED_UP = 500  # keys of one statement; SQLite's own limit was 999 variables for long
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -84,10 +85,14 @@ class Cache:
             self._connection.close()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
-        """Return the vectors (d,) that are there."""
+        """Return the vectors (d,) that are there. They are in use: others make room before they do."""
+        now = int(time.time())
         with self._told():
-            rows = self._rows("SELECT key, vector FROM entries WHERE key IN", list(dict.fromkeys(keys)))
-            return {key: np.frombuffer(vector, "<f4") for key, vector in rows}
+            rows = self._rows("SELECT key, vector, used_at FROM entries WHERE key IN", list(dict.fromkeys(keys)))
+            old = [key for key, _, used_at in rows if used_at < now - FRESH_S]
+            if old and self._max_bytes is not None and self._bytes() > self._max_bytes // 2:
+                self._rows(f"UPDATE entries SET used_at = {now} WHERE key IN", old)
+            return {key: np.frombuffer(vector, "<f4") for key, vector, _ in rows}
 
     def reserve(self, run: str, model: str, tokens: int, usd: float) -> int:
         """Note a request that is about to be sent; return its number, for `keep` or `release`."""
@@ -241,13 +246,12 @@ class Cache:
             self._owner = sign_up(self._path)
         return self._owner[0]
 
-    def _rows(self, sql: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Any]]:
-        for start in range(0, len(keys), _LOOKED_UP):
-            some = keys[start : start + _LOOKED_UP]
-            yield from self._connection.execute(f"{sql} ({','.join('?' * len(some))})", some).fetchall()
+    def _rows(self, sql: str, keys: Sequence[bytes]) -> list[tuple[Any, ...]]:
+        parts = [keys[start : start + _LOOKED_UP] for start in range(0, len(keys), _LOOKED_UP)]
+        return [row for part in parts for row in self._connection.execute(f"{sql} ({','.join('?' * len(part))})", part)]
 
     def _evict(self) -> None:
-        """Make room: the oldest tenth goes, again and again, but what an unfinished migration paid for."""
+        """Make room: the tenth that was used longest ago goes, again and again, but what unfinished migrations paid for."""
         while self._max_bytes is not None and self._bytes() > self._max_bytes:
             tenth = max(1, self._connection.execute("SELECT count(*) FROM entries").fetchone()[0] // 10)
             removed = self._connection.execute(
