@@ -48,12 +48,11 @@ def record_hashes(batch: RecordBatch) -> NDArray[np.uint64]:
         column = batch.table.column(name)
         label = name.encode() + b"\0"  # the name, too, else two columns could exchange their vectors unseen
         if name.startswith("vector:"):
-            parts.append((_labels(column, label + column.type.list_size.to_bytes(4, "little")), _dense(column)))
+            parts.append((_labels(column, label), _hashed(column, _dense(column))))
         else:
             indices, values = column.field("indices"), column.field("values")
-            lengths = _fixed(pc.fill_null(pc.list_value_length(indices), 0).to_numpy(zero_copy_only=False), "<i4")
-            head = pc.binary_join_element_wise(pa.scalar(label, pa.binary()), lengths, pa.scalar(b"", pa.binary()))
-            parts.append((_labels(column, head), _listed(column, indices), _listed(column, values)))
+            hashed = (_hashed(column, _listed(column, each)) for each in (indices, values))
+            parts.append((_labels(column, label), *hashed))
     return _xxh3(_joined(*parts))
 
 
@@ -64,8 +63,17 @@ def canonical_metadata(batch: RecordBatch) -> pa.BinaryArray:
 
 
 def _xxh3(rows: pa.BinaryArray) -> NDArray[np.uint64]:
-    digests = b"".join(map(xxhash.xxh3_128_digest, _views(rows)))
-    return np.frombuffer(digests, ">u8").reshape(-1, 2).astype(np.uint64)
+    return np.frombuffer(_digests(rows), ">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _hashed(column: pa.Array, rows: pa.BinaryArray) -> pa.Array:
+    """Return the hashes of vectors' bytes: 16 bytes to join, where to join the vectors would copy all of them."""
+    hashes = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(rows), [None, pa.py_buffer(_digests(rows))])
+    return pc.if_else(column.is_valid(), hashes.cast(pa.binary()), pa.scalar(b"", pa.binary()))
+
+
+def _digests(rows: pa.BinaryArray) -> bytes:
+    return b"".join(map(xxhash.xxh3_128_digest, _views(rows)))
 
 
 def _views(rows: pa.BinaryArray) -> Iterator[memoryview]:
@@ -97,10 +105,9 @@ def _fixed(numbers: NDArray[np.generic], dtype: str) -> pa.Array:
     )
 
 
-def _labels(column: pa.Array, label: bytes | pa.BinaryArray) -> pa.Array:
+def _labels(column: pa.Array, label: bytes) -> pa.Array:
     """Return what stands before a vector, nothing at all where there is none."""
-    before = pa.scalar(label, pa.binary()) if isinstance(label, bytes) else label
-    return pc.if_else(column.is_valid(), before, pa.scalar(b"", pa.binary()))
+    return pc.if_else(column.is_valid(), pa.scalar(label, pa.binary()), pa.scalar(b"", pa.binary()))
 
 
 def _dense(column: pa.FixedSizeListArray) -> pa.BinaryArray:
