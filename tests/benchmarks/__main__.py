@@ -11,6 +11,7 @@ from tests.benchmarks.postgres import bench_across, bench_load, bench_memory, be
 from tests.benchmarks.switching import bench_switch
 from tests.benchmarks.timing import cores
 from tests.benchmarks.weaviate import bench_weaviate
+from vecmig.cli.main import SWITCH_S
 
 BENCHES: dict[str, Callable[[Path], None]] = {
     "load": bench_load,
@@ -28,6 +29,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
 
 
 def main(chosen: list[str]) -> None:
+    sys.setswitchinterval(SWITCH_S)  # as the command does
     with tempfile.TemporaryDirectory(prefix="vmb", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         for title, bench in BENCHES.items():

@@ -37,6 +37,10 @@ EXIT_CODES: dict[type[VecmigError], int] = {
     BadRecordError: FAILED,
 }
 
+# seconds that a thread whose store has answered waits for one that computes: in the 5 ms that Python takes, the store
+# could have sent most of another page
+SWITCH_S = 0.0003
+
 # name: where it is, and its line in the help; a command's module is imported when it is called, so that help is fast
 COMMANDS = {
     "init": ("vecmig.cli.spec:init", "Write a first spec to edit."),
@@ -99,6 +103,7 @@ def vecmig(settings: Settings) -> None:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    sys.setswitchinterval(SWITCH_S)
     try:
         code = vecmig.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -160,7 +160,7 @@ def _fetched(
 def pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None]) -> Iterator[list[requests.Record]]:
     rows = reading.page_rows
 
-    def asked(after: str) -> "Future[list[requests.Record]]":
+    def asked(after: str) -> "Future[Any]":
         request = requests.search(
             reading.layout,
             reading.tenant(each.namespace),
@@ -168,33 +168,30 @@ def pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None
             after=after,
             **requests.whole(reading.layout, vectors),
         )
-        return reading.calls.start(_answered, reading, request)
+        return reading.calls.start(reading.calls.grpc, "read", "Search", request)
 
     after = last or (str(UUID(int=each.low - 1)) if each.low else "")
     waiting = asked(after)
     while True:
         try:
-            page = waiting.result()
+            answer = waiting.result()
         except TooLarge:
             if rows == 1:
                 raise
             rows = max(1, rows // 2)
             waiting = asked(after)
             continue
-        inside = page  # in the order of their UUIDs: the last one tells for all
-        if page and UUID(page[-1].uuid).int > each.high:
-            inside = [record for record in page if UUID(record.uuid).int <= each.high]
-        if len(inside) < rows:
-            if inside:
-                yield inside
+        full = len(answer.results) == rows
+        after = requests.uuid_of(answer.results[-1].metadata) if full else after
+        goes_on = full and UUID(after).int <= each.high  # in the order of their UUIDs: the last one tells for all
+        if goes_on:
+            waiting = asked(after)  # under way while this page is decoded
+        page = requests.records(answer)
+        inside = page if goes_on else [record for record in page if UUID(record.uuid).int <= each.high]
+        if inside:
+            yield inside
+        if not goes_on:
             return
-        after = inside[-1].uuid
-        waiting = asked(after)  # under way while this page is decoded
-        yield inside
-
-
-def _answered(reading: Reading, request: Any) -> list[requests.Record]:
-    return requests.records(reading.calls.grpc("read", "Search", request))
 
 
 def _split(namespace: str, parts: int) -> list[Range]:
