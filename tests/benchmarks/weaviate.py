@@ -1,6 +1,8 @@
 """Weaviate, to what the client does without vecmig."""
 
 import os
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +17,6 @@ from weaviate.classes.data import DataObject
 
 from tests.benchmarks.data import DIMENSIONS, chunks
 from tests.benchmarks.timing import compare
-from tests.doubles.weaviate import running
 from tests.weaviate_server import WeaviateServer, connected, started_weaviate
 from vecmig.connectors.weaviate.client.calls import AT_ONCE
 from vecmig.connectors.weaviate.client.proto import search_get_pb2
@@ -32,13 +33,20 @@ PAGE = 1_000
 
 @contextmanager
 def server() -> Iterator[WeaviateServer]:
-    """Yield the program named by `VECMIG_TEST_WEAVIATE_BINARY`, or the double."""
+    """Yield the program named by `VECMIG_TEST_WEAVIATE_BINARY`, or the double, in a process of its own as a server is."""
     if os.environ.get("VECMIG_TEST_WEAVIATE_BINARY"):
         with started_weaviate() as found:
             yield found
-    else:
-        with running() as double:
-            yield WeaviateServer.of(double)
+        return
+    command = [sys.executable, "-m", "tests.doubles.weaviate", "--port", "0", "--grpc-port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url, address = process.stdout.readline().split()
+            host, _, port = address.rpartition(":")
+            yield WeaviateServer(url, host, int(port), is_real=False)
+        finally:
+            process.terminate()
 
 
 def options(found: WeaviateServer, collection: str) -> WeaviateOptions:
