@@ -141,11 +141,12 @@ class Buyer:
                     raise
                 final = TransientError if isinstance(error, TransientError) else ConnectorError
                 raise final(f"{error} (spent so far: {self._spent_text()})") from error
-            for asked in batch:
-                if asked.key in vectors:
-                    asked.result.set_result(vectors[asked.key])
-                elif asked.key in refused:
-                    asked.result.set_exception(RefusedText(f"{self._model} makes of it what is no number"))
+            with self._changed:  # who waits for some of them wakes up once
+                for asked in batch:
+                    if asked.key in vectors:
+                        asked.result.set_result(vectors[asked.key])
+                    elif asked.key in refused:
+                        asked.result.set_exception(RefusedText(f"{self._model} makes of it what is no number"))
             # others are bought by another process: they will be there, or this one buys them once that one is gone
             if batch := [asked for asked in batch if not asked.result.done()]:
                 self._stop.wait(OTHERS_S)
@@ -170,8 +171,9 @@ class Buyer:
         except BaseException:
             self._cache.release(number)
             raise
-        pairs = zip(batch, got.vectors, strict=True)
-        vectors = {asked.key: vector for asked, vector in pairs if np.isfinite(vector).all()}
+        finite: list[bool] = np.isfinite(got.vectors).all(axis=1).tolist()
+        triples = zip(batch, got.vectors, finite, strict=True)
+        vectors = {asked.key: vector for asked, vector, is_finite in triples if is_finite}
         self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
         return found | vectors, mine - vectors.keys()
 

@@ -7,7 +7,7 @@ committed, and nothing else; several processes may use it at once.
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,13 @@ from vecmig.errors import StateError
 FORMAT = 1
 BUSY_S = 30.0  # another process writes at most one request's vectors at a time
 FRESH_S = 3600  # a use is noted where the last one was longer ago, and room is short: it writes the entry anew
-_LOOKED_UP = 500  # keys of one statement; SQLite's own limit was 999 variables for long
+KEY_BYTES = 32
+# The places of so many values that come as one, end to end. One by one they would take a step of SQLite each, and
+# Python's threads their turn after each step: 80 ms for a request of 256 texts, where others compute.
+_PLACES = (
+    "WITH RECURSIVE places(n) AS (SELECT 0 WHERE :count > 0 UNION ALL SELECT n + 1 FROM places WHERE n + 1 < :count)"
+)
+_KEY = f"substr(:keys, n * {KEY_BYTES} + 1, {KEY_BYTES})"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS entries (
     key BLOB PRIMARY KEY, vector BLOB NOT NULL, tokens INTEGER NOT NULL, used_at INTEGER NOT NULL, run TEXT NOT NULL);
@@ -119,8 +125,10 @@ class Cache:
                         self._connection.execute("DELETE FROM claims WHERE owner = ?", (other,))
                         taken = {key: each for key, each in taken.items() if each != other}
                 mine = {key for key in left if key not in taken}
-                rows = [(key, number, owner) for key in mine]
-                self._connection.executemany("INSERT INTO claims VALUES (?, ?, ?)", rows)
+                self._connection.execute(
+                    f"{_PLACES} INSERT INTO claims SELECT {_KEY}, :number, :owner FROM places",
+                    _joined(mine) | {"number": number, "owner": owner},
+                )
         return found, mine
 
     def price(self, number: int, run: str, tokens: int, usd: float, max_usd: float | None) -> bool:
@@ -147,11 +155,18 @@ class Cache:
     def keep(
         self, number: int, run: str, model: str, vectors: Mapping[bytes, NDArray[np.float32]], tokens: int, usd: float
     ) -> None:
-        """Store what a request gave, and its bill, in one step; once it returns, a kill changes nothing of it."""
-        now, each = int(time.time()), tokens // max(1, len(vectors))
-        rows = [(key, np.ascontiguousarray(vector, "<f4").tobytes(), each, now, run) for key, vector in vectors.items()]
+        """Store what a request gave, and its bill, in one step; once it returns, a kill changes nothing of it.
+
+        The vectors (d,) are of one model, and of one length.
+        """
+        data = np.asarray(list(vectors.values()), "<f4")
+        row = {"size": data.nbytes // max(1, len(data)), "tokens": tokens // max(1, len(data)), "now": int(time.time())}
         with self._told(), self._transaction():
-            self._connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+            self._connection.execute(
+                f"{_PLACES} INSERT OR REPLACE INTO entries"
+                f" SELECT {_KEY}, substr(:vectors, n * :size + 1, :size), :tokens, :now, :run FROM places",
+                _joined(vectors) | row | {"vectors": data.tobytes(), "run": run},
+            )
             self._end("id = ?", number)
             self._connection.execute(
                 "INSERT INTO spend VALUES (?, ?, 1, ?, ?) ON CONFLICT (run, model) DO UPDATE SET requests = requests + 1,"
@@ -246,9 +261,8 @@ class Cache:
             self._owner = sign_up(self._path)
         return self._owner[0]
 
-    def _rows(self, sql: str, keys: Sequence[bytes]) -> list[tuple[Any, ...]]:
-        parts = [keys[start : start + _LOOKED_UP] for start in range(0, len(keys), _LOOKED_UP)]
-        return [row for part in parts for row in self._connection.execute(f"{sql} ({','.join('?' * len(part))})", part)]
+    def _rows(self, sql: str, keys: Collection[bytes]) -> list[tuple[Any, ...]]:
+        return self._connection.execute(f"{sql} ({_PLACES} SELECT {_KEY} FROM places)", _joined(keys)).fetchall()
 
     def _evict(self) -> None:
         """Make room: the tenth that was used longest ago goes, again and again, but what unfinished migrations paid for."""
@@ -288,3 +302,8 @@ class Cache:
                     f"the cache of embeddings {self._path} cannot be used: {error}. Look at the disk; where the file is"
                     " damaged, remove it: what it held is embedded again"
                 ) from error
+
+
+def _joined(keys: Collection[bytes]) -> dict[str, object]:
+    """Return the parameters of _PLACES and _KEY."""
+    return {"count": len(keys), "keys": b"".join(keys)}
