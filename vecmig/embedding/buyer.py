@@ -171,7 +171,7 @@ class Buyer:
         except BaseException:
             self._cache.release(number)
             raise
-        finite: list[bool] = np.isfinite(got.vectors).all(axis=1).tolist()
+        finite = np.logical_and.reduce(np.isfinite(got.vectors), axis=1).tolist()
         triples = zip(batch, got.vectors, finite, strict=True)
         vectors = {asked.key: vector for asked, vector, is_finite in triples if is_finite}
         self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
