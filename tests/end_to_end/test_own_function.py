@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +47,20 @@ def test_what_it_makes_is_loaded_verified_and_costs_nothing(own: Site) -> None:
     title = "Nr. 7 ü"
     assert own.sql("select embedding::text from kb where id = 'r7'") == [(f"[{len(title)},{sum(map(ord, title))},1]",)]
     own.settled()
+
+
+@pytest.mark.parametrize("dimensions", ["", ", dimensions: 3"], ids=["to be found out", "said"])
+def test_the_plan_says_how_long_it_takes_by_the_speed_of_the_function(
+    own: Site, dimensions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = "asked = 0\n" + FUNCTION.replace(":\n", ":\n    global asked\n    asked += len(texts)\n", 1)
+    (own.directory / "own_model_of_the_test.py").write_text(counted)
+    clock = SimpleNamespace(monotonic=lambda: 10.0 * getattr(sys.modules.get("own_model_of_the_test"), "asked", 0))
+    monkeypatch.setattr("vecmig.embedding.evidence.time", clock)
+    own.edit("mine/by-length", f"mine/by-length{dimensions}")
+    plan = " ".join(own.run("plan").out.split())
+    assert "mine/by-length (3) RE-EMBED" in plan
+    assert "embedding 3 m, then load" in plan, "10 s for each of the 18 texts that were not embedded to try the model"
 
 
 def test_its_own_error_is_told_with_its_place_and_without_a_text(own: Site) -> None:

@@ -17,7 +17,7 @@ from vecmig.embedding.models import open_embedder
 from vecmig.embedding.probed import chosen, taken, text_of
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
-from vecmig.migration import Embedding, Migration, VectorChoice
+from vecmig.migration import Embedding, Migration, Provider, VectorChoice
 from vecmig.model.batch import RecordBatch, text_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.observed import Probe, Texts
@@ -90,7 +90,9 @@ def _probe(
     why = _unprobed(asked, vector, sample, probes)
     if vector is None and asked.provider is not None and asked.text and sample is not None and probes:
         why = ""  # nothing to compare with, but what the model makes, and how fast, is worth a few texts
-    if why or sample is None or asked.text is None or asked.model is None:
+    # of one that nobody is paid for, the speed is worth a few texts even where their vectors have nothing to say
+    timed = why == LENGTHS and asked.provider is not None and _price(asked, asked.provider) == 0
+    if (why and not timed) or sample is None or asked.text is None or asked.model is None:
         return None, why, None, None
     found, enough = chosen(migration, sample, asked, vector)
     if not len(found):
@@ -99,9 +101,9 @@ def _probe(
         known = facts_of(known_as(asked.model, asked.provider)).dimensions
         makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model)
     assert asked.provider is not None
-    price = price_of(asked.provider, asked.model.partition("/")[2])
+    price = _price(asked, asked.provider)
     if vector is not None and not comparable(asked, vector, makes) and price != 0:
-        return None, LENGTHS, makes, None  # of one that nobody is paid for, the speed is worth a few texts
+        return None, LENGTHS, makes, None
     # with the dimensions that the load will name: else its texts would be others to the cache, and be paid for again
     with closing(open_embedder(asked.provider, asked.model, makes)) as embedder:
         rule = EmbedRule(MADE, asked.model, makes, asked.text, too_long=asked.too_long)
@@ -149,6 +151,11 @@ def _unprobed(asked: Embedding, vector: VectorField | None, sample: RecordBatch 
     return "the source is empty" if sample is None else ""
 
 
+def _price(asked: Embedding, provider: Provider) -> float | None:
+    assert asked.model is not None
+    return price_of(provider, asked.model.partition("/")[2])
+
+
 def _dimensions(embedder: Embedder, cache: Cache, model: str) -> int:
     """Return how long the model's vectors are, by one word, which is paid for once."""
     text = "dimensions"
@@ -189,7 +196,7 @@ def _texts(asked: Embedding, decision: Decision, sample: RecordBatch, cache: Cac
         left = [[text for text in each if keys[text] not in known] for each in whole]
         counts = [sum(embedder.count_tokens(each)) for each in left if each]
         limits, exact = embedder.limits, embedder.counts_exactly
-    price = price_of(asked.provider, asked.model.partition("/")[2])
+    price = _price(asked, asked.provider)
     given = dict(asked.provider.prices).get(asked.model.partition("/")[2]) is not None
     return Texts(
         sampled=len(whole),
