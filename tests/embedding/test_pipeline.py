@@ -1,25 +1,30 @@
 """Reading, embedding and writing overlap: requests are filled across batches, and what waits is bounded."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Lock
+from threading import Barrier, Event, Lock
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from tests.crash.scenario import wait_until
+from vecmig.connectors.memory import MemoryConnector, MemoryOptions
 from vecmig.conversion.convert import Converted, convert
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import Cache
-from vecmig.embedding.embed import Model, embedded
+from vecmig.embedding.embed import Model, Pages, embedded
+from vecmig.execution.copy import Tools, copy
 from vecmig.model.batch import RecordBatch, schema_of
-from vecmig.model.plan import Conversion, EmbedRule
-from vecmig.model.state import Cursor
+from vecmig.model.collection import Collection, VectorField
+from vecmig.model.plan import Conversion, EmbedRule, LoadRecords, Partition
+from vecmig.model.record import Rejected
+from vecmig.model.state import Checkpoint, Cursor
 from vecmig.protocols import Embedded, EmbedderLimits, TextKind
+from vecmig.retry import Throttle
 
 ROWS, PAGES, ITEMS, AT_ONCE = 7, 40, 10, 2
 RULE = EmbedRule("", "mine/length", 2, "{{ text }}")
@@ -122,3 +127,77 @@ def test_long_texts_do_not_wait_in_memory_because_they_are_few(tmp_path: Path, m
         for taken, _ in enumerate(made, start=1):
             assert source.read - taken <= 2, "a page of them is 35 kB as read, and more as prepared"
     assert source.read == PAGES
+
+
+@dataclass(slots=True)
+class Meeting:
+    """Where one who reads, one who embeds and one who writes wait for each other; nobody goes on alone."""
+
+    handed_on: bool = False  # the first batch, to be written
+    barrier: Barrier = field(default_factory=lambda: Barrier(3, timeout=PATIENCE_S))
+    came: set[str] = field(default_factory=set)
+
+    def attend(self, who: str) -> None:
+        """Wait, the first time; raises BrokenBarrierError where one of the others does not come meanwhile."""
+        if who not in self.came:
+            self.came.add(who)
+            self.barrier.wait()
+
+
+@dataclass(slots=True)
+class Attending(Lengths):
+    meeting: Meeting = field(default_factory=Meeting)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Embedded:
+        if len(texts[0]) > ITEMS:  # the first request is answered at once
+            self.meeting.attend("embeds")
+        return Lengths.embed(self, texts, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Read(MemoryConnector):
+    meeting: Meeting = field(default_factory=Meeting)
+
+    def read(
+        self, part: Partition, after: Cursor | None, vectors: Sequence[str] | None = None
+    ) -> Generator[tuple[RecordBatch, Cursor], None, None]:
+        for number, page in enumerate(MemoryConnector.read(self, part, after, vectors)):
+            if number > 1 and self.meeting.handed_on:  # those in front of it fill a second request
+                self.meeting.attend("reads")
+            yield page
+
+
+@dataclass(frozen=True, slots=True)
+class Written(MemoryConnector):
+    meeting: Meeting = field(default_factory=Meeting)
+
+    def upsert(self, collection: str, batch: RecordBatch) -> Sequence[Rejected]:
+        self.meeting.attend("writes")
+        return MemoryConnector.upsert(self, collection, batch)
+
+
+def test_a_page_is_read_while_another_is_embedded_and_a_third_is_written(tmp_path: Path) -> None:
+    meeting, vector = Meeting(), VectorField("", 2, "cosine")
+    embedder = Attending(meeting=meeting)
+    source = Read(MemoryOptions("docs", page_rows=ITEMS), {}, meeting)
+    target = Written(MemoryOptions("kb"), {}, meeting)
+    source.create(Collection("docs", ()))
+    target.create(Collection("kb", (vector,)))
+    rows = [{"id": f"{n:03}", "namespace": "", "metadata": f'{{"text": "{"x" * n}"}}'} for n in range(1, 301)]
+    source.upsert("docs", RecordBatch(pa.RecordBatch.from_pylist(rows, schema_of(()))))
+    stop, part = Event(), Partition("docs", "0/1")
+    with (
+        closing(Cache(tmp_path / "c.sqlite")) as cache,
+        closing(Buyer(embedder, RULE.model, cache, Payer("r", 0.0), stop)) as buyer,
+    ):
+
+        def step(pages: Pages) -> Iterator[tuple[Converted, Cursor]]:
+            for each in embedded(pages, [RULE], {"": Model(embedder, cache, buyer)}):
+                meeting.handed_on = True
+                yield each
+
+        tools = Tools(stop, Throttle(None, stop), Throttle(None, stop), None, step)
+        load = LoadRecords("m", "docs", "kb", (part,), CONVERSION)
+        steps = list(copy(source, [target], load, Checkpoint("m", part), tools))
+    assert meeting.came == {"reads", "embeds", "writes"}
+    assert sum(each.rows for each in steps) == 300
