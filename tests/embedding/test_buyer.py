@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.crash.scenario import wait_until
 from tests.doubles.openai import Double, Fault
 from tests.doubles.openai.model import embedded
 from tests.embedders.openai.providers import SMALL, opened
+from tests.embedding.test_pipeline import Lengths
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import Cache, key_of
 from vecmig.embedding.coming import Coming, vector_of
@@ -280,6 +282,24 @@ def test_the_budget_holds_over_all_runs_and_before_each_request(openai_double: D
     assert openai_double.ledger.tokens == 300
 
 
+@pytest.mark.parametrize("buyers", [1, 2], ids=["of one model", "of two models or processes"])
+def test_the_budget_counts_the_request_that_is_under_way(tmp_path: Path, buyers: int) -> None:
+    embedder = Lengths(free=0)  # it answers once it is let go
+    texts = ["x" * n for n in range(1, 21)]  # of a token each: two requests of USD 0.01
+    with ExitStack() as stack:
+        caches = [stack.enter_context(closing(Cache(tmp_path / "c.sqlite"))) for _ in range(buyers)]
+        payer = Payer("run", PRICE, 0.015)
+        some = [stack.enter_context(closing(Buyer(embedder, "mine/length", cache, payer, Event()))) for cache in caches]
+        found = [*some[0].ask(keys(texts[:10])).values(), *some[-1].ask(keys(texts[10:])).values()]
+        coming = [each for each in found if isinstance(each, Coming)]
+        wait_until(lambda: sum(each.done() for each in coming) == 10)
+        assert embedder.sizes == [10], "one was sent, and its answer is still to come"
+        embedder.let_go.set()
+        stopped = [error for each in coming if (error := failure(each))]
+        assert [type(error) for error in stopped] == [GuardError] * 10
+    assert embedder.sizes == [10]
+
+
 def test_a_model_without_a_known_price_is_not_stopped_and_its_tokens_are_counted(
     openai_double: Double, cache: Cache
 ) -> None:
@@ -385,3 +405,12 @@ def test_what_a_killed_process_was_buying_is_bought_by_the_others(openai_double:
     assert 0 < len(openai_double.ledger.twice) <= 4 * 20, "the batches in flight at the kill"
     assert set(openai_double.ledger.twice.values()) == {2}
     assert not list(tmp_path.glob("*.lock")), "nothing is left of who was killed"
+    with closing(Cache(tmp_path / "c.sqlite")) as cache, opened(openai_double, dimensions=D) as embedder:
+        cache.begin("run 0")  # again: what was in flight counts for its budget, though nothing came of it
+        lost, sent = cache.spent("run 0"), len(openai_double.requests)
+        assert lost.requests >= 4
+        assert lost.tokens >= 4 * 20
+        payer = Payer("run 0", 1.0, lost.usd + 2e-6)
+        with closing(Buyer(embedder, "m", cache, payer, Event())) as buyer, pytest.raises(GuardError):
+            bought(buyer, ["one of four tokens"])
+        assert len(openai_double.requests) == sent
