@@ -6,7 +6,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from tests.doubles.openai import Double
+from tests.doubles.openai import Double, Fault
 from tests.end_to_end.conftest import Site
 from tests.end_to_end.reembed import NEW, SPEC, documents, prepared, vectors_of
 from tests.openai_server import openai_double as openai_double
@@ -92,6 +92,25 @@ def test_the_budget_stops_the_run_before_the_request_that_would_exceed_it(retire
     assert stopped.code == 6, stopped.err
     assert "more than limits.max_usd (2.00)" in stopped.err
     assert not openai_double.ledger.charged or sum(openai_double.ledger.charged.values()) <= 32, "the probe alone"
+
+
+def test_the_budget_holds_over_a_run_that_failed_and_the_next(retired: Site, openai_double: Double) -> None:
+    retired.edit("max_items: 64}", "max_items: 10, usd_per_million_tokens: {text-embedding-3-small: 1000}}")
+    retired.run("plan")
+    probe = openai_double.ledger.tokens
+    openai_double.faults.add(Fault.quota(), skip=10)
+    failed = retired.run("apply", "--auto-approve")
+    assert failed.code == 1
+    assert "(spent so far: " in failed.err
+    paid = (openai_double.ledger.tokens - probe) / 1000
+    openai_double.faults.clear()
+    limit = 1.2 * paid  # so much that the rest alone is within it, as the plan of the next run estimates
+    retired.edit("execution:", f"limits: {{max_usd: {limit}}}\nexecution:")
+    stopped = retired.run("apply", "--auto-approve")
+    assert stopped.code == 6, stopped.err
+    assert "embedding stops here: USD " in stopped.err
+    assert paid < (openai_double.ledger.tokens - probe) / 1000 <= limit
+    assert not openai_double.ledger.twice
 
 
 def test_a_wrong_key_is_said_and_nothing_is_written(retired: Site, openai_double: Double) -> None:
