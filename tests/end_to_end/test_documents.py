@@ -10,7 +10,7 @@ import pytest
 
 from tests.connectors.documents.data import written
 from tests.connectors.documents.test_kinds import made_pdf
-from tests.doubles.openai import Double
+from tests.doubles.openai import Double, Fault
 from tests.doubles.openai.api import Model
 from tests.end_to_end.conftest import Site
 from tests.openai_server import openai_double as openai_double
@@ -102,6 +102,7 @@ def test_a_model_that_nobody_knows_tells_its_dimensions_and_no_text_is_paid_for_
 ) -> None:
     openai_double.models["own-model"] = Model(48, shortens=False, ignores_dimensions=True)
     docs.edit("openai/text-embedding-3-small, dimensions: 64", "openai/own-model")
+    openai_double.faults.add(Fault.status(500, retry_after_s=0.01), times=1)  # passes, and stops no plan
     assert "48 dimensions" in docs.run("plan").out
     (report,) = docs.apply()["reports"]
     assert report["records"]["matching"] == 15

@@ -12,9 +12,10 @@ from vecmig.catalogue.models import catalogue, facts_of
 from vecmig.conversion.convert import convert
 from vecmig.embedding.buyer import Buyer, Payer
 from vecmig.embedding.cache import Cache, key_of
+from vecmig.embedding.coming import vector_of
 from vecmig.embedding.embed import Model, embedded
 from vecmig.embedding.models import open_embedder
-from vecmig.embedding.probed import chosen, taken, text_of
+from vecmig.embedding.probed import PATIENCE_S, chosen, taken, text_of
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
 from vecmig.migration import Embedding, Migration, Provider, VectorChoice
@@ -26,6 +27,7 @@ from vecmig.model.state import Cursor
 from vecmig.planning.decide import comparable, decide, known_as
 from vecmig.planning.declare import asked_of, choices_of
 from vecmig.protocols import Embedder
+from vecmig.retry import retrying
 
 PROBES = "probes"  # who pays for them: no migration, and nobody keeps them
 STORED, MADE = "stored", "made"
@@ -97,10 +99,10 @@ def _probe(
     found, enough = chosen(migration, sample, asked, vector)
     if not len(found):
         return None, "no sampled record has a text and a vector that is not zero", None, None
+    assert asked.provider is not None
     with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
         known = facts_of(known_as(asked.model, asked.provider)).dimensions
-        makes = asked.dimensions or known or _dimensions(embedder, cache, asked.model)
-    assert asked.provider is not None
+        makes = asked.dimensions or known or _dimensions(embedder, cache, asked, asked.provider)
     price = _price(asked, asked.provider)
     if vector is not None and not comparable(asked, vector, makes) and price != 0:
         return None, LENGTHS, makes, None
@@ -120,9 +122,10 @@ def _probe(
         some = converted.batch.strings(text_column(MADE))[:TIMED] if price == 0 and len(done.batch) else []
         if texts := [piece for text in some if (cut := pieces_of(text, embedder, "truncate")) for piece in cut.texts]:
             # from the cache it is no speed of the model, nor is it while one is loaded; nobody is paid for these texts
-            embedder.embed(texts[:1], "passage")
+            again = retrying(Event(), PATIENCE_S)
+            again(embedder.embed, texts[:1], "passage")
             started = time.monotonic()
-            speed = len(embedder.embed(texts, "passage").vectors) / (time.monotonic() - started)
+            speed = len(again(embedder.embed, texts, "passage").vectors) / (time.monotonic() - started)
     if vector is not None and not comparable(asked, vector, makes):
         return None, LENGTHS, makes, speed
     usd = None if price is None else tokens * price / 1e6
@@ -156,16 +159,15 @@ def _price(asked: Embedding, provider: Provider) -> float | None:
     return price_of(provider, asked.model.partition("/")[2])
 
 
-def _dimensions(embedder: Embedder, cache: Cache, model: str) -> int:
+def _dimensions(embedder: Embedder, cache: Cache, asked: Embedding, provider: Provider) -> int:
     """Return how long the model's vectors are, by one word, which is paid for once."""
     text = "dimensions"
     key = key_of(embedder.identity, "passage", text)
-    if not (known := cache.find([key])):
-        number = cache.reserve(PROBES, model, 0, 0.0)
-        made = embedder.embed([text], "passage")
-        known = {key: made.vectors[0]}
-        cache.keep(number, PROBES, model, known, made.tokens, 0.0)
-    return len(known[key])
+    assert asked.model is not None
+    with closing(Buyer(embedder, asked.model, cache, Payer(PROBES, _price(asked, provider)), Event())) as buyer:
+        found = buyer.ask({key: text})
+        buyer.flush()
+        return len(vector_of(found[key]))
 
 
 def _cosines(batch: RecordBatch) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
