@@ -76,10 +76,10 @@ def risks(ran: Ran) -> str:
 
 
 @pytest.fixture
-def site(tmp_path: Path, double: Double, command: Run, monkeypatch: pytest.MonkeyPatch) -> Site:
+def site(tmp_path: Path, double: Double, vecmig: Run, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PINECONE_API_KEY", CANARY)
-    return Site(tmp_path, double, command)
+    return Site(tmp_path, double, vecmig)
 
 
 def says(text: str, *words: str) -> None:

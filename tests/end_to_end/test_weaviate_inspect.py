@@ -32,29 +32,29 @@ migrations: [{{name: m, source: s, target: t}}]
 """)
 
 
-def test_the_plan_names_them(books: WeaviateServer, command: Command) -> None:
+def test_the_plan_names_them(books: WeaviateServer, vecmig: Command) -> None:
     spec(books)
-    refused = command("plan")
+    refused = vecmig("plan")
     assert refused.code == 3
     assert f"hasAuthor is a reference to {AUTHORS}" in refused.err
     spec(books, *WITHOUT)
-    planned = command("plan", "--json")
+    planned = vecmig("plan", "--json")
     assert planned.code == 0, planned.err
     (migration,) = json.loads(planned.out)["migrations"]
     assert [f"of the source, {each}" for each in FINDINGS] == migration["risks"][: len(FINDINGS)]
-    assert "hasAuthor is a reference" in " ".join(command("plan").out.split())
+    assert "hasAuthor is a reference" in " ".join(vecmig("plan").out.split())
 
 
-def test_inspect_names_them(books: WeaviateServer, command: Command) -> None:
+def test_inspect_names_them(books: WeaviateServer, vecmig: Command) -> None:
     given = [f"url={books.url}", f"grpc_url=grpc://{books.grpc_host}:{books.grpc_port}", f"collection={NAME}"]
-    refused = command("inspect", "weaviate", *given)
+    refused = vecmig("inspect", "weaviate", *given)
     assert refused.code == 3
     assert "hasAuthor is a reference" in refused.err
-    found = command("inspect", "weaviate", *given, f"without=[{', '.join(WITHOUT)}]")
+    found = vecmig("inspect", "weaviate", *given, f"without=[{', '.join(WITHOUT)}]")
     assert found.code == 0, found.err
     for each in FINDINGS:
         assert f"# Note: {each}" in found.out
     Path("vecmig.yaml").write_text(found.out)
-    planned = command("plan")
+    planned = vecmig("plan")
     assert planned.out.startswith("No changes."), planned.err
     assert "hasAuthor is a reference" in " ".join(planned.out.split())

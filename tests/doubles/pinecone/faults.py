@@ -33,6 +33,7 @@ class Fault:
     is_applied: bool = False
     is_expired_token: bool = False
     deletes_index: bool = False
+    deleted: frozenset[str] = frozenset()
     slow_s: float = 0
     page_rows: int | None = None
     lost: frozenset[str] = frozenset()
@@ -90,6 +91,11 @@ class Fault:
     def index_deleted(cls) -> "Fault":
         """Delete the index before the call is served."""
         return cls(deletes_index=True)
+
+    @classmethod
+    def records_deleted(cls, ids: Collection[str]) -> "Fault":
+        """Delete these records before the call is served, as another application might."""
+        return cls(deleted=frozenset(ids))
 
     def error(self) -> Refused | None:
         """What the call is refused with, if this fault refuses it."""

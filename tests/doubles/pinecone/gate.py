@@ -67,6 +67,8 @@ class Gate:
             raise Refused("Invalid pagination token")
         if fault.deletes_index and call.index in self.store.indexes:
             self.store.delete(call.index)
+        if fault.deleted:
+            self.store.find(call.index).write(call.namespace, dict.fromkeys(fault.deleted))
         call.page_rows = fault.page_rows if fault.page_rows is not None else call.page_rows
         call.lost |= fault.lost
         call.lag = fault.lag or call.lag
