@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vecmig.embedding.cache import Cache, Spend, key_of
-from vecmig.errors import StateError
+from vecmig.embedding.cache import Cache, Claim, Spend, key_of
+from vecmig.errors import GuardError, StateError
 
 
 def vectors(
@@ -28,8 +28,19 @@ def vectors(
 
 
 def bought(cache: Cache, found: dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]], run: str = "r") -> None:
-    number = cache.reserve(run, "model", len(found), len(found) / 1000)
-    cache.keep(number, run, "model", found, len(found), len(found) / 1000)
+    keep(cache, claimed(cache, [*found], run), found, run)
+
+
+def claimed(cache: Cache, keys: Sequence[bytes], run: str = "r", tokens: int = 1) -> Claim:
+    """Claim what there is to buy, at USD 0.10 a text of so many tokens."""
+    return cache.claim(run, "model", dict.fromkeys(keys, tokens), 0.1 / tokens)
+
+
+def keep(
+    cache: Cache, claim: Claim, found: dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]], run: str = "r"
+) -> None:
+    assert claim.number is not None
+    cache.keep(claim.number, run, "model", [*found], np.stack([*found.values()]), len(found), len(found) / 1000)
 
 
 @pytest.fixture
@@ -53,9 +64,12 @@ def test_the_key_tells_model_kind_and_text_apart() -> None:
 
 def test_the_ledger_sums_what_was_charged_and_what_is_under_way(cache: Cache) -> None:
     bought(cache, vectors(10))
-    cache.reserve("r", "model", 5, 0.5)
-    refused = cache.reserve("r", "model", 100, 9.0)
-    cache.release(refused)
+    keys = [*vectors(6, start=10)]
+    claimed(cache, keys[:5])
+    refused = claimed(cache, keys[5:6], tokens=100)
+    assert refused.number is not None
+    assert cache.spent("r").tokens == 115
+    cache.release(refused.number)
     found = cache.spent("r")
     assert (found.requests, found.tokens, round(found.usd, 6)) == (2, 15, 0.51)
     assert cache.spent("another") == Spend()
@@ -65,63 +79,71 @@ def test_what_was_under_way_at_a_kill_counts_as_charged(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     with closing(Cache(path)) as killed:
         killed.begin("r")
-        killed.reserve("r", "model", 7, 0.7)
+        claimed(killed, [*vectors(7)])
     with closing(Cache(path)) as again:
         again.begin("r")
-        assert again.spent("r") == Spend(1, 7, 0.7)
+        spent = again.spent("r")
+        assert (spent.requests, spent.tokens, round(spent.usd, 6)) == (1, 7, 0.7)
         again.begin("r")
-        assert again.spent("r") == Spend(1, 7, 0.7), "counted once"
+        assert again.spent("r") == spent, "counted once"
 
 
 def test_of_requests_that_are_priced_at_once_only_those_go_that_fit_the_budget_together(tmp_path: Path) -> None:
     """As those of two models of one migration are, or of two processes."""
     start = threading.Barrier(3)
 
-    def price(run: str) -> bool:
+    def goes(run: str, text: str) -> bool:
         with closing(Cache(tmp_path / "c.sqlite")) as cache:
-            number = cache.reserve(run, "model", 0, 0.0)
             start.wait()
-            return cache.price(number, run, 10, 0.6, max_usd=1.0)
+            try:
+                return (
+                    cache.claim(run, "model", {key_of("model", "passage", run + text): 10}, 0.06, max_usd=1.0).number
+                    is not None
+                )
+            except GuardError:
+                return False
+            finally:
+                start.wait()  # who is gone has no claims
 
     with ThreadPoolExecutor(3) as pool:
         for n in range(50):
-            assert sum(pool.map(price, [f"r{n}"] * 3)) == 1
+            assert sum(pool.map(goes, [f"r{n}"] * 3, "abc")) == 1
 
 
 def test_the_oldest_make_room_but_not_what_an_unfinished_migration_paid_for(tmp_path: Path) -> None:
-    with closing(Cache(tmp_path / "c.sqlite", max_bytes=800_000)) as cache:
+    with closing(Cache(tmp_path / "c.sqlite", max_bytes=2_000_000)) as cache:
         cache.begin("unfinished")
-        bought(cache, vectors(40, 512), "unfinished")
+        bought(cache, vectors(40, 2048), "unfinished")
         for start in range(100, 800, 50):
-            bought(cache, vectors(50, 512, start), "done")
+            bought(cache, vectors(50, 2048, start), "done")
         assert len(cache.find([*vectors(40)])) == 40
-        assert cache.size().bytes < 1_000_000
+        assert cache.size().bytes < 2_200_000
         assert len(cache.find([*vectors(50, start=750)])) == 50, "the newest stay"
         cache.finish("unfinished")
-        bought(cache, vectors(400, 512, 900), "done")
+        bought(cache, vectors(400, 2048, 900), "done")
         assert len(cache.find([*vectors(40)])) < 40
 
 
 def test_what_was_used_lately_stays_though_it_was_bought_long_ago(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
-    with closing(Cache(path, max_bytes=2_000_000)) as cache:
-        bought(cache, vectors(600, 512), "done")
+    with closing(Cache(path, max_bytes=8_000_000)) as cache:
+        bought(cache, vectors(600, 2048), "done")
         with closing(sqlite3.connect(path, isolation_level=None)) as clock:
             clock.execute("UPDATE entries SET used_at = used_at - 86400 - (rowid <= 40)")  # of these days, 40 are older
         used = [*vectors(40)]
         assert len(cache.find(used)) == 40
-        bought(cache, vectors(300, 512, 900), "done")
+        bought(cache, vectors(300, 2048, 900), "done")
         assert cache.size().entries < 900, "there was no room for all"
         assert len(cache.find(used)) == 40
 
 
 def test_what_a_run_could_not_be_denied_goes_when_it_is_finished(tmp_path: Path) -> None:
-    with closing(Cache(tmp_path / "c.sqlite", max_bytes=800_000)) as cache:
+    with closing(Cache(tmp_path / "c.sqlite", max_bytes=2_000_000)) as cache:
         cache.begin("r")
-        bought(cache, vectors(800, 512), "r")
+        bought(cache, vectors(800, 2048), "r")
         assert (cache.size().entries, cache.size().kept) == (800, 800), "it is paid for, and needed"
         cache.finish("r")
-        assert cache.size().bytes <= 800_000
+        assert cache.size().bytes <= 2_000_000
         assert 0 < cache.size().entries < 800
 
 
@@ -129,18 +151,21 @@ def test_a_claim_is_one_requests_until_it_ends(tmp_path: Path) -> None:
     found = vectors(3)
     a, b, c = found
     with closing(Cache(tmp_path / "c.sqlite")) as one, closing(Cache(tmp_path / "c.sqlite")) as other:
-        first, second = one.reserve("r", "m", 0, 0.0), other.reserve("s", "m", 0, 0.0)
-        assert one.claim(first, [a, b]) == ({}, {a, b})
-        assert other.claim(second, [b, c]) == ({}, {c})
-        one.release(first)
-        assert other.claim(second, [b]) == ({}, {b}), "it was not bought after all"
-        other.keep(second, "s", "m", {b: found[b]}, 1, 0.1)
-        again = one.reserve("r", "m", 0, 0.0)
-        there, mine = one.claim(again, [a, b, c])
-        assert (set(there), mine) == ({b}, {a, c}), "bought meanwhile"
-        one.charge(again)
+        first = claimed(one, [a, b])
+        assert (first.found, list(first.mine)) == ({}, [a, b])
+        assert first.number is not None
+        assert list(claimed(other, [b, c], "s").mine) == [c]
+        assert claimed(other, [b, c], "s") == Claim(None, {}, ()), "all are being bought"
+        one.release(first.number)
+        second = claimed(other, [b], "s")
+        assert list(second.mine) == [b], "it was not bought after all"
+        keep(other, second, {b: found[b]}, "s")
+        again = claimed(one, [a, b, c])
+        assert (set(again.found), list(again.mine)) == ({b}, [a]), "bought meanwhile"
+        assert again.number is not None
+        one.charge(again.number)
         assert one.spent("r").requests == 1, "charged, with nothing to show for it"
-        assert other.claim(other.reserve("s", "m", 0, 0.0), [a]) == ({}, {a})
+        assert list(claimed(other, [a], "s").mine) == [a]
 
 
 def test_clear_leaves_what_an_unfinished_migration_paid_for(cache: Cache) -> None:
@@ -199,7 +224,7 @@ from contextlib import closing
 from tests.embedding.test_cache import bought, vectors
 from vecmig.embedding.cache import Cache
 with closing(Cache(Path(sys.argv[1]))) as cache:
-    n = 0
+    n = int(sys.argv[2])
     while True:
         bought(cache, vectors(20, 256, n))
         n += 20
@@ -210,14 +235,15 @@ with closing(Cache(Path(sys.argv[1]))) as cache:
 def test_kill_9_loses_nothing_that_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "c.sqlite"
     for attempt in range(3):
-        with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        first = end = 1_000_000 * attempt  # texts that no attempt before has bought
+        command = [sys.executable, "-c", KILLED, str(path), str(first)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
-            told = 0
             for _ in range(5 + attempt):
-                told = int(process.stdout.readline())
+                end = int(process.stdout.readline())
             os.kill(process.pid, signal.SIGKILL)
         with closing(Cache(path)) as cache:
-            assert len(cache.find([*vectors(told, 256)])) == told
+            assert len(cache.find([*vectors(end - first, 256, first)])) == end - first > 0
 
 
 def test_a_damaged_file_and_one_of_a_newer_version_are_named(tmp_path: Path) -> None:

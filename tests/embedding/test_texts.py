@@ -9,7 +9,7 @@ import pytest
 from vecmig.embedders.openai.options import OpenAIOptions
 from vecmig.embedders.openai.tokens import tokenizer
 from vecmig.embedders.python.options import PythonOptions
-from vecmig.embedding.texts import mean_of, pieces_of
+from vecmig.embedding.texts import Pieces, mean_of, pieces_of
 from vecmig.model.plan import TooLong
 from vecmig.protocols import Embedder
 
@@ -33,13 +33,13 @@ def embedder(request: pytest.FixtureRequest) -> Iterator[Embedder]:
 @pytest.mark.parametrize("too_long", ["truncate", "split_and_average", "quarantine"])
 def test_a_text_within_the_limit_is_left_alone(embedder: Embedder, too_long: TooLong) -> None:
     for text in ("short", LONG[:60], embedder.truncate(LONG, 50)):
-        found = pieces_of(text, embedder, too_long)
+        (found,) = pieces_of([text], embedder, too_long)
         assert found is not None
         assert found.texts == (text,)
 
 
 def test_truncated_it_is_the_longest_beginning_that_fits(embedder: Embedder) -> None:
-    found = pieces_of(LONG, embedder, "truncate")
+    (found,) = pieces_of([LONG], embedder, "truncate")
     assert found is not None
     (text,) = found.texts
     assert LONG.startswith(text)
@@ -47,7 +47,7 @@ def test_truncated_it_is_the_longest_beginning_that_fits(embedder: Embedder) -> 
 
 
 def test_split_its_pieces_are_all_of_it_and_each_fits(embedder: Embedder) -> None:
-    found = pieces_of(LONG, embedder, "split_and_average")
+    (found,) = pieces_of([LONG], embedder, "split_and_average")
     assert found is not None
     assert "".join(found.texts) == LONG
     assert len(found.texts) > 5
@@ -56,7 +56,7 @@ def test_split_its_pieces_are_all_of_it_and_each_fits(embedder: Embedder) -> Non
 
 
 def test_put_aside_there_is_nothing_to_embed(embedder: Embedder) -> None:
-    assert pieces_of(LONG, embedder, "quarantine") is None
+    assert pieces_of([LONG, "short"], embedder, "quarantine") == [None, Pieces(("short",))]
 
 
 @pytest.mark.parametrize("too_long", ["truncate", "split_and_average"])
@@ -65,7 +65,7 @@ def test_a_prefix_counts_also_with_a_text_that_alone_would_fit(too_long: TooLong
     with closing(options.open("text-embedding-3-small", None)) as embedder:
         text = "𓀀" * 10  # few characters, forty tokens
         assert tokenizer("cl100k_base").count(text) == 40 < embedder.count_tokens([text])[0]
-        found = pieces_of(text, embedder, too_long)
+        (found,) = pieces_of([text], embedder, too_long)
         assert found is not None
         assert max(embedder.count_tokens(found.texts)) <= 40
 

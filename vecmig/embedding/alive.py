@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -9,15 +10,20 @@ from filelock import FileLock, Timeout
 
 def sign_up(cache: Path) -> tuple[str, FileLock]:
     """Return a name that nobody else has, and its lock, held."""
-    name = uuid.uuid4().hex
-    lock = _lock(cache, name)
-    lock.acquire(timeout=0)
-    return name, lock
+    while True:
+        name = uuid.uuid4().hex
+        lock = _lock(cache, name)
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            if _path(cache, name).exists():
+                return name, lock
+            lock.release()
+        # another one saw it before it was held, looked whether it is, and removes it, or has
 
 
 def sign_off(cache: Path, name: str, lock: FileLock) -> None:
+    _path(cache, name).unlink(missing_ok=True)  # while it is held: whoever gets it next sees that it is gone
     lock.release()
-    _path(cache, name).unlink(missing_ok=True)
 
 
 def lives(cache: Path, name: str) -> bool:

@@ -1,5 +1,6 @@
 """Texts become requests, requests become vectors: full ones, several at once, each text once, within the budget."""
 
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -10,7 +11,7 @@ import numpy as np
 
 from vecmig.embedding.cache import Cache
 from vecmig.embedding.coming import Coming, Vector
-from vecmig.errors import ConnectorError, GuardError, LostAnswer, RefusedText, Stopped, TransientError
+from vecmig.errors import ConnectorError, LostAnswer, RefusedText, Stopped, TransientError
 from vecmig.protocols import Embedder, TextKind
 from vecmig.retry import retrying
 
@@ -156,36 +157,25 @@ class Buyer:
 
         Return the vectors that are there then, and the keys of texts of which the model makes none.
         """
-        number = self._cache.reserve(self._payer.run, self._model, 0, 0.0)
+        payer = self._payer
+        tokens = {asked.key: asked.tokens for asked in batch}
+        claim = self._cache.claim(payer.run, self._model, tokens, self._usd(1), payer.max_usd)
+        if claim.number is None:
+            return dict(claim.found), set()
+        mine = set(claim.mine)
         try:
-            found, mine = self._cache.claim(number, [asked.key for asked in batch])
-            if not mine:
-                self._cache.release(number)
-                return found, set()
-            batch = [asked for asked in batch if asked.key in mine]
-            self._price(number, sum(asked.tokens for asked in batch))
-            got = self._embedder.embed([asked.text for asked in batch], self._kind)
+            got = self._embedder.embed([asked.text for asked in batch if asked.key in mine], self._kind)
         except LostAnswer:
-            self._cache.charge(number)  # nobody knows better
+            self._cache.charge(claim.number)  # nobody knows better
             raise
         except BaseException:
-            self._cache.release(number)
+            self._cache.release(claim.number)
             raise
-        finite = np.logical_and.reduce(np.isfinite(got.vectors), axis=1).tolist()
-        triples = zip(batch, got.vectors, finite, strict=True)
-        vectors = {asked.key: vector for asked, vector, is_finite in triples if is_finite}
-        self._cache.keep(number, self._payer.run, self._model, vectors, got.tokens, self._usd(got.tokens))
-        return found | vectors, mine - vectors.keys()
-
-    def _price(self, number: int, tokens: int) -> None:
-        """Note what a request may cost. Raises GuardError where it would go over the budget."""
-        usd, payer = self._usd(tokens), self._payer
-        if not self._cache.price(number, payer.run, tokens, usd, payer.max_usd):
-            raise GuardError(
-                f"embedding stops here: USD {self._cache.spent(payer.run).usd:,.2f} of limits.max_usd ({payer.max_usd:,.2f})"
-                f" are spent, and the next request may cost USD {usd:,.4f}. What was embedded is kept: raise the limit, and"
-                " run again"
-            )
+        finite = np.logical_and.reduce(np.isfinite(got.vectors), axis=1)
+        keys = list(itertools.compress(claim.mine, finite))
+        vectors = got.vectors if len(keys) == len(mine) else got.vectors[finite]
+        self._cache.keep(claim.number, payer.run, self._model, keys, vectors, got.tokens, self._usd(got.tokens))
+        return {**claim.found, **dict(zip(keys, vectors, strict=True))}, mine.difference(keys)
 
     def _usd(self, tokens: int) -> float:
         return tokens * (self._payer.usd_per_million_tokens or 0.0) / 1e6

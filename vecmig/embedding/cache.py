@@ -19,7 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from vecmig.embedding.alive import lives, sign_off, sign_up, signed_up
-from vecmig.errors import StateError
+from vecmig.errors import GuardError, StateError
 
 FORMAT = 1
 BUSY_S = 30.0  # another process writes at most one request's vectors at a time
@@ -63,6 +63,15 @@ class Size:
     kept: int  # entries that unfinished migrations paid for
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What of a request's texts is to be bought."""
+
+    number: int | None  # of the request, for `keep`, `release` or `charge`; None: there is nothing to buy
+    found: Mapping[bytes, NDArray[np.float32]]  # vectors (d,) that are there by now
+    mine: Sequence[bytes]  # keys that are for this request to buy
+
+
 def key_of(identity: str, kind: str, text: str) -> bytes:
     """Return the name of an embedding: a hash of the model, the kind of text and the text."""
     parts = (identity, kind, text)
@@ -100,47 +109,48 @@ class Cache:
                 self._rows(f"UPDATE entries SET used_at = {now} WHERE key IN", old)
             return {key: np.frombuffer(vector, "<f4") for key, vector, _ in rows}
 
-    def reserve(self, run: str, model: str, tokens: int, usd: float) -> int:
-        """Note a request that is about to be sent; return its number, for `keep` or `release`."""
-        with self._told():
-            sql = "INSERT INTO under_way (run, model, tokens, usd) VALUES (?, ?, ?, ?)"
-            number = self._connection.execute(sql, (run, model, tokens, usd)).lastrowid
-        assert number is not None
-        return number
+    def claim(
+        self,
+        run: str,
+        model: str,
+        tokens: Mapping[bytes, int],
+        usd_per_token: float = 0.0,
+        max_usd: float | None = None,
+    ) -> Claim:
+        """Take for one request the keys that nobody else has, and note what it may cost; `tokens`: of each key's text.
 
-    def claim(self, number: int, keys: Sequence[bytes]) -> tuple[dict[bytes, NDArray[np.float32]], set[bytes]]:
-        """Return the vectors that are there by now, and the keys that are for this request to buy.
-
-        All others are being bought, by another process or another request: they will be there, or can be claimed once
-        it failed or was killed. A claim lasts until `keep`, `release` or `charge`.
+        All others are there by now, or are being bought by another process or request: they will be there, or can be
+        claimed once it failed or was killed. A claim lasts until `keep`, `release` or `charge`. All of it is one step, so
+        that of several at once, of whatever model, only those go that fit into the budget together: raises GuardError for
+        one with which the run would be over `max_usd`.
         """
         with self._told():
             owner = self._signed_up()
             with self._transaction():
-                found = self.find(keys)
-                left = [key for key in keys if key not in found]
+                found = self.find(list(tokens))
+                left = [key for key in tokens if key not in found]
                 taken = dict(self._rows("SELECT key, owner FROM claims WHERE key IN", left))
                 for other in {*taken.values()} - {owner}:
                     if not lives(self._path, other):
                         self._connection.execute("DELETE FROM claims WHERE owner = ?", (other,))
                         taken = {key: each for key, each in taken.items() if each != other}
-                mine = {key for key in left if key not in taken}
+                mine = [key for key in left if key not in taken]
+                if not mine:
+                    return Claim(None, found, ())
+                asked = sum(tokens[key] for key in mine)
+                usd = asked * usd_per_token
+                if max_usd is not None and (spent := self.spent(run).usd) + usd > max_usd:
+                    raise GuardError(
+                        f"embedding stops here: USD {spent:,.2f} of limits.max_usd ({max_usd:,.2f}) are spent, and the next"
+                        f" request may cost USD {usd:,.4f}. What was embedded is kept: raise the limit, and run again"
+                    )
+                sql = "INSERT INTO under_way (run, model, tokens, usd) VALUES (?, ?, ?, ?)"
+                number = self._connection.execute(sql, (run, model, asked, usd)).lastrowid
                 self._connection.execute(
                     f"{_PLACES} INSERT INTO claims SELECT {_KEY}, :number, :owner FROM places",
                     _joined(mine) | {"number": number, "owner": owner},
                 )
-        return found, mine
-
-    def price(self, number: int, run: str, tokens: int, usd: float, max_usd: float | None) -> bool:
-        """Note what a request may cost, before it is sent; not where the run would then be over `max_usd`: return whether.
-
-        In one step, so that of several at once, of whatever model, only those go that fit together.
-        """
-        with self._told(), self._transaction():
-            if max_usd is not None and self.spent(run).usd + usd > max_usd:
-                return False
-            self._connection.execute("UPDATE under_way SET tokens = ?, usd = ? WHERE id = ?", (tokens, usd, number))
-        return True
+        return Claim(number, found, mine)
 
     def release(self, number: int) -> None:
         """Forget a request that was not charged."""
@@ -153,19 +163,23 @@ class Cache:
             self._charge("id = ?", number)
 
     def keep(
-        self, number: int, run: str, model: str, vectors: Mapping[bytes, NDArray[np.float32]], tokens: int, usd: float
+        self,
+        number: int,
+        run: str,
+        model: str,
+        keys: Sequence[bytes],
+        vectors: NDArray[np.float32],
+        tokens: int,
+        usd: float,
     ) -> None:
-        """Store what a request gave, and its bill, in one step; once it returns, a kill changes nothing of it.
-
-        The vectors (d,) are of one model, and of one length.
-        """
-        data = np.asarray(list(vectors.values()), "<f4")
-        row = {"size": data.nbytes // max(1, len(data)), "tokens": tokens // max(1, len(data)), "now": int(time.time())}
+        """Store what a request gave, (n, d) for n keys, and its bill, in one step; then a kill changes nothing of it."""
+        data = np.ascontiguousarray(vectors, "<f4")
+        row = {"size": data.nbytes // max(1, len(keys)), "tokens": tokens // max(1, len(keys)), "now": int(time.time())}
         with self._told(), self._transaction():
             self._connection.execute(
                 f"{_PLACES} INSERT OR REPLACE INTO entries"
                 f" SELECT {_KEY}, substr(:vectors, n * :size + 1, :size), :tokens, :now, :run FROM places",
-                _joined(vectors) | row | {"vectors": data.tobytes(), "run": run},
+                _joined(keys) | row | {"vectors": data, "run": run},
             )
             self._end("id = ?", number)
             self._connection.execute(
@@ -223,7 +237,7 @@ class Cache:
                 version = self._connection.execute("PRAGMA user_version").fetchone()[0]
                 if version > FORMAT:
                     raise StateError(f"{self._path} was written by a newer vecmig; use that one, or remove the file")
-                self._connection.execute("PRAGMA page_size = 32768")  # of a new file: five vectors of 6 kB fill one
+                self._connection.execute("PRAGMA page_size = 65536")  # of a new file: ten vectors of 6 kB fill one
                 self._connection.execute("PRAGMA journal_mode = WAL")
                 self._connection.execute("PRAGMA synchronous = NORMAL")
                 self._connection.executescript(_SCHEMA)

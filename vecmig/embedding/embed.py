@@ -103,7 +103,7 @@ def embedded(
 
 def _asked(batch: RecordBatch, rule: EmbedRule, model: Model) -> _Column:
     texts = batch.strings(text_column(rule.name))
-    pieces = [pieces_of(text, model.embedder, rule.too_long) for text in texts]
+    pieces = pieces_of(texts, model.embedder, rule.too_long)
     return _Column(rule, pieces, model.ask([text for each in pieces if each for text in each.texts]))
 
 
@@ -165,10 +165,12 @@ def _matrix(column: _Column) -> tuple[NDArray[np.float32], dict[int, str]]:
             wrong[row] = refused if refused == GONE else f"{rule.model} refuses its text: {refused}"
             continue
         vector = mean_of(vectors, pieces.weights)
-        if len(vector) != rule.dimensions or not np.isfinite(vector).all():
+        if len(vector) != rule.dimensions:
             wrong[row] = f"{rule.model} gave a vector that is no {rule.dimensions:,} finite numbers"
             continue
         matrix[row] = vector
+    for row in np.flatnonzero(~np.isfinite(matrix).all(axis=1)).tolist():
+        wrong[row] = f"{rule.model} gave a vector that is no {rule.dimensions:,} finite numbers"
     if rule.kind == "float16":
         with np.errstate(over="ignore"):
             matrix = matrix.astype(np.float16).astype(np.float32)

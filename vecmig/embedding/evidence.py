@@ -120,7 +120,7 @@ def _probe(
         tokens = cache.spent(PROBES).tokens - spent
         speed = len(done.batch) / took if tokens else None
         some = converted.batch.strings(text_column(MADE))[:TIMED] if price == 0 and len(done.batch) else []
-        if texts := [piece for text in some if (cut := pieces_of(text, embedder, "truncate")) for piece in cut.texts]:
+        if texts := [piece for cut in pieces_of(some, embedder, "truncate") if cut for piece in cut.texts]:
             # from the cache it is no speed of the model, nor is it while one is loaded; nobody is paid for these texts
             again = retrying(Event(), PATIENCE_S)
             again(embedder.embed, texts[:1], "passage")
@@ -190,7 +190,7 @@ def _texts(asked: Embedding, decision: Decision, sample: RecordBatch, cache: Cac
     assert asked.text is not None
     found = [text_of(asked, each) for each in sample.bytes_of("metadata")]
     with closing(open_embedder(asked.provider, asked.model, decision.dimensions)) as embedder:
-        pieces = [pieces_of(text, embedder, asked.too_long) for text in found if text]
+        pieces = pieces_of([text for text in found if text], embedder, asked.too_long)
         whole = [each.texts for each in pieces if each is not None]
         identity = embedder.identity
         keys = {text: key_of(identity, "passage", text) for each in whole for text in each}

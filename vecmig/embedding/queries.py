@@ -27,7 +27,8 @@ def embed_queries(
         assert provider is not None, "else it does not open"
         assert purse.run is not None, "queries are bought"
         payer = Payer(purse.run, price_of(provider, model.partition("/")[2]), purse.max_usd)
-        cut = [pieces.texts[0] if (pieces := pieces_of(text, embedder, "truncate")) else text for text in texts]
+        pieces = pieces_of(texts, embedder, "truncate")
+        cut = [each.texts[0] if each else text for each, text in zip(pieces, texts, strict=True)]
         keys = [key_of(embedder.identity, "query", text) for text in cut]
         with closing(Buyer(embedder, model, purse.cache, payer, stop, "query")) as buyer:
             found = buyer.ask(dict(zip(keys, cut, strict=True)))

@@ -18,14 +18,18 @@ class Pieces:
     weights: tuple[int, ...] = (1,)  # their tokens
 
 
-def pieces_of(text: str, embedder: Embedder, too_long: TooLong) -> Pieces | None:
-    """Return what is embedded of a text; None where it is too long, and such are to be put aside."""
+def pieces_of(texts: Sequence[str], embedder: Embedder, too_long: TooLong) -> list[Pieces | None]:
+    """Return what is embedded of each text; None where it is too long, and such are to be put aside."""
     most = embedder.limits.max_text_tokens
+    if most is None:
+        return [Pieces((text,)) for text in texts]
     # a character is four bytes at most, and no token is shorter than one; a prefix and a model's own marks come on top
-    if most is None or (len(text) * 4 <= most and len(text) * 4 + embedder.count_tokens([""])[0] <= most):
-        return Pieces((text,))
-    tokens = embedder.count_tokens([text])[0]
-    if tokens <= most:
+    surely = (most - embedder.count_tokens([""])[0]) // 4
+    return [Pieces((text,)) if len(text) <= surely else _cut(text, most, embedder, too_long) for text in texts]
+
+
+def _cut(text: str, most: int, embedder: Embedder, too_long: TooLong) -> Pieces | None:
+    if embedder.count_tokens([text])[0] <= most:
         return Pieces((text,))
     if too_long == "truncate":
         return Pieces((embedder.truncate(text, most),))
