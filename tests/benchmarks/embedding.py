@@ -94,11 +94,8 @@ def conversion(text: str = "{{ n }} {{ text }}", model: str = MODEL, dimensions:
 @contextmanager
 def purse(directory: Path) -> Iterator[Purse]:
     """Yield an empty cache, for which every text is new."""
-    path = directory / f"cache-{next(numbers)}.sqlite"
-    with closing(Cache(path)) as cache:
+    with closing(Cache(directory / f"cache-{next(numbers)}.sqlite")) as cache:
         yield Purse(cache, "bench")
-    for left in path.parent.glob(f"{path.name}*"):
-        left.unlink()
 
 
 def bare_calls(url: str, texts: Sequence[str]) -> None:
@@ -139,6 +136,8 @@ def bench_embed(directory: Path) -> None:
 
         def before() -> None:
             empty(dsn, "embedded")
+            for left in directory.glob("cache-*"):
+                left.unlink()
 
         calls = compare(
             "embedding, to bare calls of the SDK", rows, ours, lambda: bare_calls(url, texts), None, 3, before

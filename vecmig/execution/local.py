@@ -161,8 +161,8 @@ def _passed_on(flag: Event, to: Event) -> Iterator[None]:
     ended = Event()
 
     def follow() -> None:
-        while not ended.is_set():
-            if flag.wait(0.1):
+        while not ended.wait(0.1):  # not on `flag`: the end of each action would wait for this thread
+            if flag.is_set():
                 to.set()
                 return
 
