@@ -62,7 +62,7 @@ def apply(settings: Settings, plan_file: str | None, auto_approve: bool, html: s
         if not run.resumed and (saved is None or run.plan.empty):
             show_plan(run.plan, settings)
         if run.plan.empty:
-            give_up(run, store)
+            give_up(project, run, store)
             if settings.as_json:
                 click.echo(outcome_json(outcome_of(run.plan, run.state, run.resumed)), nl=False)
             return

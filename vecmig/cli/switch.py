@@ -68,4 +68,4 @@ def drop(settings: Settings, names: tuple[str, ...], allow_destroy: bool) -> Non
     if settings.as_json:
         click.echo(dropped_json([], gone), nl=False)
     else:
-        click.echo("\n".join(f"Dropped {each}" for each in gone))
+        click.echo("\n".join(f"Dropped {each}" for each in gone) or "No changes. What is named is gone already.")

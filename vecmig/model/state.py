@@ -105,6 +105,11 @@ class Lineup(Struct, frozen=True):
         kept = None if self.kept == generation else self.kept
         return replace(self, build=generation, latest=max(self.latest, generation), others=left, kept=kept)
 
+    def giving_up(self) -> "Lineup":
+        """Return the line-up where nothing is built beside: what was is superseded."""
+        others = self.others if self.build is None else (*self.others, self.build)
+        return replace(self, build=None, others=others)
+
 
 class UsedPlan(Struct, frozen=True):
     id: str

@@ -22,9 +22,8 @@ class Switch(msgspec.Struct, frozen=True):
 def switched_text(done: object, back: str) -> str:
     """Return what became of one target; `back`: the command that undoes it."""
     each = msgspec.convert(done, Switch, from_attributes=True)
-    lines = [
-        f"{'Done before' if each.again else 'Switched'}: {each.target} serves {each.serving}; what served before is {each.before}"
-    ]
+    before = f"what served before is {each.before}" if each.before else "what served before was not there any more"
+    lines = [f"{'Done before' if each.again else 'Switched'}: {each.target} serves {each.serving}; {before}"]
     if each.searches:
         lines.append(f"Searched    {each.searches} times, each found something")
     else:
@@ -33,7 +32,8 @@ def switched_text(done: object, back: str) -> str:
         lines.append(f"! this store has no names to switch: {each.instead}")
     if each.written_since:
         lines.append(f"! {each.written_since}")
-    lines.append(f"Undo it     vecmig {back}")
+    if each.before:
+        lines.append(f"Undo it     vecmig {back}")
     return "\n".join(map(visible, lines)) + "\n"
 
 

@@ -69,7 +69,7 @@ def make_plan(
     mark = mark_of(project, lineage)
     known = state or State(project.name, project.environment, lineage)
     planned = [_planned(project, each, known, mark, data, probes) for each in chosen(project, only)]
-    planned = _with_chains(project, planned)
+    planned = _with_given_up(project, known, _with_chains(project, planned))
     if not only:
         planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
     return Plan(
@@ -109,7 +109,8 @@ def _planned(
         if found.actions or found.verify:
             _refuse_unfit(work, source)
         if first is None:
-            return replace(found, generation=generation)
+            back = _way_back(migration, lineup, target, applied)
+            return replace(found, generation=generation, risks=(*back, *found.risks))
         beside = at_generation(migration.target, lineup, lineup.serving).label
         why = f"{', '.join(first.reasons)}: built beside {beside}, which serves until `cutover`"
         if not found.actions and not found.verify:
@@ -136,6 +137,53 @@ def _with_chains(project: Project, planned: Sequence[MigrationPlan]) -> list[Mig
             each = replace(each, risks=(risk, *each.risks))
         found.append(each)
     return found
+
+
+def lined_up(project: Project, planned: Sequence[MigrationPlan], state: State) -> State:
+    """Return the state with what the plans build beside; a build that no migration fills any more is superseded."""
+    generations = {name: applied.generation for name, applied in state.applied.items()}
+    generations |= {each.name: each.generation for each in planned}
+    beside = {each.name for each in planned if each.beside and each.actions}
+    for target in dict.fromkeys(migration.target.name for migration in project.migrations):
+        filled_by = [each.name for each in project.migrations if each.target.name == target]
+        lineup = state.lineup(target)
+        for name in filled_by:
+            lineup = lineup.building(generations[name]) if name in beside else lineup
+        if lineup.build is not None and lineup.build not in {generations.get(name) for name in filled_by}:
+            lineup = lineup.giving_up()
+        if lineup != state.lineup(target):
+            state = state.with_lineup(target, lineup)
+    return state
+
+
+def _with_given_up(project: Project, state: State, planned: Sequence[MigrationPlan]) -> list[MigrationPlan]:
+    """Return the plans; one that fills what serves again tells of the build that is superseded by that."""
+    after = lined_up(project, planned, state)
+    found = []
+    for each in planned:
+        target = next(known for known in project.migrations if known.name == each.name).target
+        lineup = state.lineup(target.name)
+        if each.actions and lineup.build is not None and lineup.build in after.lineup(target.name).superseded:
+            build = at_generation(target, lineup, lineup.build)
+            risk = f"{build.label}, built beside before, is given up: `vecmig drop` may remove it then"
+            each = replace(each, risks=(risk, *each.risks))
+        found.append(each)
+    return found
+
+
+def _way_back(migration: Migration, lineup: Lineup, target: Observed, applied: Applied | None) -> tuple[str, ...]:
+    """Return what can serve at once, where what served is not there any more."""
+    ready = lineup.build is not None and applied is not None and applied.generation == lineup.build
+    if target.collection is not None or not (ready or lineup.kept):
+        return ()
+    command, generation = ("cutover", lineup.build) if ready else ("rollback", lineup.kept)
+    other = at_generation(migration.target, lineup, generation or lineup.serving)
+    if observe_target(other).collection is None:
+        return ()
+    return (
+        f"{migration.target.label} served and is not there any more: `vecmig {command}` lets {other.label} serve at once,"
+        " and apply makes it anew",
+    )
 
 
 def _hindrance(migration: Migration, lineup: Lineup, generation: int) -> str:

@@ -24,7 +24,7 @@ from vecmig.protocols import Event, IndexProgress, StateStore
 from vecmig.verification.migration import Proof, prove
 from vecmig.workflow.embeddings import embeds, finished, purses
 from vecmig.workflow.observe import ends_now, works_of
-from vecmig.workflow.plan import chosen, make_plan, now, working
+from vecmig.workflow.plan import chosen, lined_up, make_plan, now, working
 from vecmig.workflow.switch import check_ended
 
 COUNTED_S = 60.0  # until a target shows and counts what was written; Pinecone takes 10 to 30 s
@@ -87,11 +87,7 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
 
     Raises Stopped after `stop`; the same plan goes on then.
     """
-    state = run.state
-    for planned in run.plan.migrations:
-        if planned.beside and planned.actions:
-            target = works_of(project)[planned.name].target.name
-            state = state.with_lineup(target, state.lineup(target).building(planned.generation))
+    state = lined_up(project, run.plan.migrations, run.state)
     works = _at_work(project, run.plan, state)
     migrations = {name: work for name, work in works.items() if isinstance(work, Migration)}
     with purses(project, run.plan.lineage, embeds(run.plan), at_work=True) as found:
@@ -124,11 +120,11 @@ def execute(project: Project, run: Run, store: StateStore, stop: Flag) -> Genera
         finished(found)
 
 
-def give_up(run: Run, store: StateStore) -> None:
+def give_up(project: Project, run: Run, store: StateStore) -> None:
     """Forget an unfinished plan that does not go on, where there is nothing to do in the place of any part of it."""
     looked_at = {each.name for each in run.plan.migrations}
     if run.state.plan is not None and looked_at.issuperset(each.name for each in run.state.plan.migrations):
-        abandoned = replace(run.state, plan=None, done=0, checkpoints=())
+        abandoned = replace(lined_up(project, run.plan.migrations, run.state), plan=None, done=0, checkpoints=())
         store.save(abandoned.with_event(f"gave up {run.state.plan.id[:12]}: {'; '.join(run.against)}", now()))
 
 

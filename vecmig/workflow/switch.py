@@ -27,7 +27,7 @@ class Switched:
 
     target: str  # the spec's name for it
     serving: str  # labels
-    before: str
+    before: str  # "": what served was not there any more
     searches: int  # that found what they must
     instead: str = ""  # what the application has to change, where the store cannot switch
     written_since: str = ""  # to the build since it was verified, or to what served since the switch
@@ -52,6 +52,7 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
             _check(endpoint, build, migrations, state, lineup.build)
         verified = state.applied[migrations[0].name].target_fingerprint if migrations[0].name in state.applied else None
         before = at_generation(endpoint, lineup, lineup.serving)
+        gone = not done and _is_gone(before)  # by hand: there is no way back to it
         with closing(endpoint.open_target()) as connection:
             renames = connection.capabilities.switches
             if renames:
@@ -59,13 +60,13 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
         after = replace(
             lineup.switched(lineup.build),
             build=None,
-            kept=lineup.serving,
+            kept=None if gone else lineup.serving,
             renames=renames,
             switched_at=now(),
             at_switch=verified,  # as it was checked before the switch: what is written from then on is seen
         )
         serving = at_generation(endpoint, after, after.serving)
-        searches = _smoke_or_revert(serving, endpoint, renames, kept, build)
+        searches = _smoke_or_revert(serving, endpoint, renames, None if gone else kept, build)
         state = store.save(state.with_lineup(endpoint.name, after).with_event(f"cut over to {build.label}", now()))
         instead = "" if renames else f"let the application read {serving.label} instead of {before.label}"
         since = (
@@ -73,9 +74,8 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
             if verified is None or verified.strength == "exact"
             else f"no write to it since its verification shows ({verified.strength})"
         )
-        yield Switched(
-            endpoint.name, serving.label, (kept if renames else before).label, searches, instead, since, done
-        )
+        label = "" if gone else (kept if renames else before).label
+        yield Switched(endpoint.name, serving.label, label, searches, instead, since, done)
 
 
 def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> Iterator[Switched]:
@@ -93,22 +93,25 @@ def rollback(project: Project, store: StateStore, only: Sequence[str] = ()) -> I
         aside = _beside(endpoint, lineup.serving)
         done = lineup.renames and _took_over(endpoint, lineup, lineup.kept)
         if not done and _is_gone(kept):
-            raise CollectionNotFound(f"{endpoint.name}: {kept.label}, which served before, is not there any more")
+            raise CollectionNotFound(
+                f"{endpoint.name}: {kept.label}, which served before, is not there any more; `vecmig drop --allow-destroy"
+                f" {kept.options.collection}` takes it out of the state"
+            )
         serving = at_generation(endpoint, lineup, lineup.serving)
-        since = _written_since(aside if done else serving, lineup)
+        gone = not done and _is_gone(serving)  # by hand: then nothing is in the way of what served before
+        since = "" if gone else _written_since(aside if done else serving, lineup)
         if lineup.renames:
             with closing(endpoint.open_target()) as connection:
                 _switch(connection, endpoint.options.collection, kept.options.collection, aside.options.collection)
-        after = replace(
-            lineup.switched(lineup.kept), build=lineup.serving, kept=None, switched_at=now(), at_switch=None
-        )
+        build = None if gone else lineup.serving
+        after = replace(lineup.switched(lineup.kept), build=build, kept=None, switched_at=now(), at_switch=None)
         old = at_generation(endpoint, after, after.serving)
-        searches = _smoke_or_revert(old, endpoint, lineup.renames, aside, kept)
+        searches = _smoke_or_revert(old, endpoint, lineup.renames, None if gone else aside, kept)
         event = f"rolled back to {kept.label}"
         state = store.save(state.with_lineup(endpoint.name, after).with_event(event, now()))
         instead = "" if lineup.renames else f"let the application read {kept.label} instead of {serving.label}"
-        before = aside if lineup.renames else serving
-        yield Switched(endpoint.name, old.label, before.label, searches, instead, since, done)
+        before = "" if gone else (aside if lineup.renames else serving).label
+        yield Switched(endpoint.name, old.label, before, searches, instead, since, done)
 
 
 def check_ended(project: Project, state: State | None, only: Sequence[str] = (), command: str = "") -> None:
@@ -268,11 +271,18 @@ def _switch(connection: Target, serving: str, build: str, kept: str) -> None:
     retrying(Flag(), PATIENCE_S)(connection.switch, serving, build, kept)
 
 
-def _smoke_or_revert(serving: Endpoint, endpoint: Endpoint, renames: bool, back: Endpoint, away: Endpoint) -> int:
+def _smoke_or_revert(
+    serving: Endpoint, endpoint: Endpoint, renames: bool, back: Endpoint | None, away: Endpoint
+) -> int:
     """Search what serves now. Where that fails, let `back` serve again under the name, call this `away`, and raise."""
     try:
         return _smoke(serving)
     except VecmigError as error:
+        if back is None:
+            raise ConnectorError(
+                f"{serving.label} does not answer a search, and what served before is not there any more: run `vecmig"
+                f" apply`, which looks at what is there: {error}"
+            ) from error
         if renames:
             with closing(endpoint.open_target()) as connection:
                 _switch(connection, endpoint.options.collection, back.options.collection, away.options.collection)

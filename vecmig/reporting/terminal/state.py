@@ -115,6 +115,8 @@ def _lineup(target: str, lineup: Lineup) -> str:
         parts.append(f"{number(lineup.build)} is built beside (`vecmig cutover`)")
     if lineup.kept is not None:
         parts.append(f"{number(lineup.kept)} served before (`vecmig rollback`, `vecmig drop`)")
+    if left := [number(each) for each in lineup.superseded if each != lineup.kept]:
+        parts.append(f"{', '.join(left)} superseded (`vecmig drop`)")
     return ", ".join(parts)
 
 
