@@ -1,6 +1,6 @@
 """Observe and plan: what would be done, and what it takes. Writes to neither side."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace as changed
 from datetime import UTC, datetime
@@ -18,11 +18,12 @@ from vecmig.comparison.terms import Terms
 from vecmig.conversion.convert import Converted
 from vecmig.embedding.embed import NotCached
 from vecmig.embedding.evidence import evidence_of
-from vecmig.errors import Problem, RebuildNeeded, SpecError
+from vecmig.errors import Problem, RebuildNeeded, SpecError, UnsupportedError
 from vecmig.migration import Migration, Project, at_generation
 from vecmig.model.observed import Observed
-from vecmig.model.plan import DataDiff, LoadRecords, MigrationPlan, Partition, Plan, ReconcileRecords
+from vecmig.model.plan import CreateCollection, DataDiff, LoadRecords, MigrationPlan, Partition, Plan, ReconcileRecords
 from vecmig.model.state import Applied, Cursor, Lineup, State
+from vecmig.planning.differ import rebuilds
 from vecmig.planning.plan import plan_migration, with_data
 from vecmig.planning.target import plan_target
 from vecmig.spec.check import writers_of
@@ -68,7 +69,11 @@ def make_plan(
     lineage = state.lineage if state else str(uuid4())
     mark = mark_of(project, lineage)
     known = state or State(project.name, project.environment, lineage)
-    planned = [_planned(project, each, known, mark, data, probes) for each in chosen(project, only)]
+
+    def anew(migration: Migration, least: int = 0, why: str = "") -> MigrationPlan:
+        return _planned(project, migration, known, mark, data, probes, least, why)
+
+    planned = _together(chosen(project, only), anew)
     planned = _with_given_up(project, known, _with_chains(project, planned))
     if not only:
         planned += [plan_target(each, observe_target(each.target), mark) for each in project.targets]
@@ -88,14 +93,62 @@ def make_plan(
     )
 
 
+def _together(
+    migrations: Sequence[Migration], plan: Callable[[Migration, int, str], MigrationPlan]
+) -> list[MigrationPlan]:
+    """Return a plan for each; where one needs a new collection, the others that fill the same target go into it, too.
+
+    `plan` makes one from a migration, the first generation that it may fill, and why it may fill none before. Raises
+    UnsupportedError where two ask for different collections.
+    """
+    found = {each.name: plan(each, 0, "") for each in migrations}
+    for target in dict.fromkeys(each.target.name for each in migrations):
+        filling = [each for each in migrations if each.target.name == target]
+        while len(generations := {found[each.name].generation for each in filling}) > 1:
+            least = max(generations)
+            needs = next(each.name for each in filling if found[each.name].generation == least)
+            for each in filling:
+                if found[each.name].generation < least:
+                    found[each.name] = plan(each, least, f"{needs} needs another collection")
+        _refuse_apart([found[each.name] for each in filling])
+    return list(found.values())
+
+
+def _refuse_apart(planned: Sequence[MigrationPlan]) -> None:
+    """Raise UnsupportedError where plans are to make one collection, and each would make another."""
+    made = [action for each in planned for action in each.actions if isinstance(action, CreateCollection)]
+    for each in made[1:]:
+        if reasons := rebuilds(each.collection, made[0].collection):
+            lines = "\n".join(f"  - {reason}" for reason in reasons)
+            raise UnsupportedError(
+                f"{made[0].migration} and {each.migration} fill one target, {planned[0].target}, and {each.migration} asks"
+                f" for another collection than {made[0].migration}\n{lines}\n  Say the same for both (what stands above"
+                " `migrations` holds for all), give one of them a target of its own, or, where fields differ that the"
+                f" spec does not name: vecmig apply --only {made[0].migration}, then the other"
+            )
+
+
 def _planned(
-    project: Project, migration: Migration, state: State, mark: str, data: bool, probes: bool
+    project: Project,
+    migration: Migration,
+    state: State,
+    mark: str,
+    data: bool,
+    probes: bool,
+    least: int,
+    elsewhere: str,
 ) -> MigrationPlan:
-    """Plan into what serves where that can become what the spec asks for, else into what is built beside it."""
+    """Plan into what serves where that can become what the spec asks for, else into what is built beside it.
+
+    `least`: the first generation to fill; `elsewhere`: why it is none before.
+    """
     lineup, applied = state.lineup(migration.target.name), state.applied.get(migration.name)
     source = _with_evidence(project, migration, observe_source(project, migration), applied, probes)
     first: RebuildNeeded | None = None
+    reasons: tuple[str, ...] = (elsewhere,) if elsewhere else ()
     for generation in dict.fromkeys((lineup.serving, lineup.build or lineup.latest + 1, lineup.latest + 1)):
+        if generation < least:
+            continue
         work = working(migration, lineup, generation)
         before = applied if applied and applied.generation == generation else None
         target = observe_target(work.target)
@@ -105,14 +158,15 @@ def _planned(
                 found = _with_data(project, found, work, source, target, before, mark)
         except RebuildNeeded as needed:
             first = first or needed
+            reasons = reasons or needed.reasons
             continue
         if found.actions or found.verify:
             _refuse_unfit(work, source)
-        if first is None:
+        if not reasons:
             back = _way_back(migration, lineup, target, applied)
             return replace(found, generation=generation, risks=(*back, *found.risks))
         beside = at_generation(migration.target, lineup, lineup.serving).label
-        why = f"{', '.join(first.reasons)}: built beside {beside}, which serves until `cutover`"
+        why = f"{', '.join(reasons)}: built beside {beside}, which serves until `cutover`"
         if not found.actions and not found.verify:
             why = f"{found.why}; built beside {beside}, which serves until `vecmig cutover`"
         risks = found.risks
