@@ -94,7 +94,7 @@ def test_what_served_and_is_gone_can_be_rolled_back_from_at_once(built: Site) ->
 
 def test_a_build_takes_the_place_of_what_is_gone_and_no_way_back_is_claimed(built: Site) -> None:
     built.sql("drop table kb")
-    assert "`vecmig cutover` lets pgvector kb__v2 serve at once, and apply makes it anew" in told(built, "plan")
+    assert "`vecmig cutover` lets pgvector kb__v2 serve at once" in told(built, "plan")
     cut = told(built, "cutover")
     assert "t serves pgvector kb; what served before was not there any more" in cut
     assert "Undo it" not in cut

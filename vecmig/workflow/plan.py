@@ -235,8 +235,8 @@ def _way_back(migration: Migration, lineup: Lineup, target: Observed, applied: A
     if observe_target(other).collection is None:
         return ()
     return (
-        f"{migration.target.label} served and is not there any more: `vecmig {command}` lets {other.label} serve at once,"
-        " and apply makes it anew",
+        f"{migration.target.label} served and is not there any more: `vecmig {command}` lets {other.label} serve at"
+        " once",
     )
 
 

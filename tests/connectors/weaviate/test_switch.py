@@ -120,6 +120,42 @@ def test_an_alias_made_twice_is_one_and_that_of_another_collection_stays(weaviat
         assert aliases.of(calls, stored) == [name]
 
 
+def test_an_alias_whose_collection_was_deleted_by_hand_goes_to_the_next_one_or_is_dropped(
+    weaviate_server: WeaviateServer,
+) -> None:
+    name = f"Switch_{uuid4().hex[:8]}"
+    build, kept = beside(name, 2), beside(name, 1)
+    with switchable(weaviate_server, name) as target, connected(weaviate_server) as client:
+        calls = Calls(target.session, name)
+
+        def delete_by_hand() -> None:
+            client.collections.delete(str(aliases.target(calls, name)))
+
+        fill(target, name, 0)
+        delete_by_hand()
+        fill(target, name, 1)
+        assert held(target, name) == (KEYS, {1})
+        fill(target, build, 0)
+        delete_by_hand()
+        target.switch(name, build, kept)
+        assert held(target, name) == (KEYS, {0})
+        delete_by_hand()
+        target.drop(name)
+        assert aliases.target(calls, name) is None
+
+
+def test_a_drop_that_was_killed_between_collection_and_alias_is_gone_on_with(
+    weaviate_double: Double, kb: WeaviateConnector, connect: Connect
+) -> None:
+    for step in ("delete_collection", "delete_alias"):
+        weaviate_double.faults.add(Fault.status(Code.UNKNOWN, http=500), on=step, times=1)
+        with pytest.raises(ConnectorError):
+            kb.drop(BUILD)
+    connect(SERVING).drop(BUILD)
+    assert [*weaviate_double.store.aliases] == [SERVING]
+    assert len(weaviate_double.store.collections) == 1
+
+
 def test_what_serves_changes_by_one_request_after_what_served_has_its_other_name(
     weaviate_double: Double, kb: WeaviateConnector
 ) -> None:

@@ -16,8 +16,8 @@ from vecmig.connectors.weaviate.records import settle as queues
 from vecmig.connectors.weaviate.records.metadata import encoding_of
 from vecmig.connectors.weaviate.records.read import Reading
 from vecmig.connectors.weaviate.records.send import Writing
+from vecmig.connectors.weaviate.schema import aliases, names, settings, tenants
 from vecmig.connectors.weaviate.schema import collection as schemas
-from vecmig.connectors.weaviate.schema import names, settings, tenants
 from vecmig.connectors.weaviate.schema import switch as switching
 from vecmig.errors import CollectionConflict, CollectionNotFound, ConnectorError
 from vecmig.model.batch import Key, RecordBatch, Rejected
@@ -137,7 +137,9 @@ class WeaviateConnector:
     def drop(self, collection: str) -> None:
         self._forget(collection)
         found = self._find(collection)
-        if found is not None:
+        if found is None:
+            aliases.remove_dangling(Calls(self.session, collection), names.class_name(collection))
+        else:
             schemas.drop(found.calls, found.layout)
             self._forget(collection)
 

@@ -21,12 +21,18 @@ def target(calls: Calls, alias: str) -> str | None:
 
 
 def make(calls: Calls, alias: str, stored: str) -> None:
-    """Make an alias of a collection; nothing if it is there. Raises CollectionConflict if it is there for another."""
+    """Make an alias of a collection; nothing if it is there. Raises CollectionConflict if it is there for another.
+
+    One whose collection was deleted stays on the server and finds nothing: it is given to this one.
+    """
     try:
         calls.rest("alias", "post", "/aliases", {"alias": alias, "class": stored})
     except ConnectorError as error:
         there = target(calls, alias)  # an answer that was lost: then the second attempt is refused
         if there == stored:
+            return
+        if there is not None and _is_gone(calls, there):
+            move(calls, alias, stored)
             return
         if there is not None:
             raise CollectionConflict(
@@ -43,3 +49,13 @@ def move(calls: Calls, alias: str, stored: str) -> None:
 def remove(calls: Calls, alias: str) -> None:
     """Remove an alias, if it is there; the collection stays."""
     calls.rest("alias", "delete", f"/aliases/{quote(alias)}", missing=True)
+
+
+def remove_dangling(calls: Calls, alias: str) -> None:
+    """Remove an alias whose collection was deleted, if there is one."""
+    if calls.session.has_aliases and (there := target(calls, alias)) is not None and _is_gone(calls, there):
+        remove(calls, alias)
+
+
+def _is_gone(calls: Calls, stored: str) -> bool:
+    return calls.rest("describe", "get", f"/schema/{quote(stored)}", missing=True) is None

@@ -61,9 +61,10 @@ def drop(calls: Calls, layout: Layout) -> None:
         raise CollectionConflict(
             f"collection {layout.stored!r} is found as {others}, too, so it stays: remove that alias if it should go"
         )
+    # in the other order a kill would leave a collection without the name by which it could be dropped
+    calls.rest("drop", "delete", f"/schema/{quote(layout.stored)}", missing=True)
     if layout.stored != name:
         aliases.remove(calls, name)
-    calls.rest("drop", "delete", f"/schema/{quote(layout.stored)}", missing=True)
 
 
 def _others(calls: Calls, stored: str, name: str) -> str:
