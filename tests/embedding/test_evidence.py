@@ -13,7 +13,8 @@ from tests.end_to_end.conftest import batch_of
 from vecmig.connectors.memory import MemoryOptions
 from vecmig.embedders.python.options import PythonOptions
 from vecmig.embedding.cache import Cache
-from vecmig.embedding.evidence import evidence_of
+from vecmig.embedding.evidence import Evidence, evidence_of
+from vecmig.errors import SpecError
 from vecmig.migration import Embedding, Endpoint, Migration, Provider
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.filter import Filter
@@ -36,26 +37,37 @@ def record(n: int, text: bool = True, same: bool = True, zero: bool = False) -> 
 
 
 @pytest.fixture
-def decides(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Decides]:
+def evidence(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Evidence]]:
     """Return what is decided for these records; the plan's sample is the first page of the source."""
     options = MemoryOptions("docs", request.node.name, page_rows=PAGE)
     collection = Collection("docs", VECTORS)
     with closing(options.open()) as source, closing(Cache(tmp_path / "c.sqlite")) as cache:
         source.create(collection)
 
-        def decide(records: Sequence[dict[str, Any]], given: str | None = OLD, where: Filter | None = None) -> Decision:
+        def decide(
+            records: Sequence[dict[str, Any]],
+            given: str | None = OLD,
+            where: Filter | None = None,
+            text: str = "{{ text }}",
+            trust: bool = False,
+        ) -> Evidence:
             source.upsert("docs", batch_of(records, VECTORS))
             migration = Migration(
                 "m",
                 Endpoint("s", "memory", options, Embedding(given)),
                 Endpoint("t", "memory", MemoryOptions("kb")),
-                Embedding(NEW, provider=MINE, text="{{ text }}"),
+                Embedding(NEW, provider=MINE, text=text, trust_labels=trust),
                 where=where,
             )
             sample = source.fetch("docs", [Key("", each["id"]) for each in records[:PAGE]])
-            return evidence_of(migration, collection, sample, cache).decisions[""]
+            return evidence_of(migration, collection, sample, cache)
 
         yield decide
+
+
+@pytest.fixture
+def decides(evidence: Callable[..., Evidence]) -> Decides:
+    return lambda *given, **named: evidence(*given, **named).decisions[""]
 
 
 def test_a_few_texts_do_not_make_one_model_of_two_names(decides: Decides) -> None:
@@ -104,3 +116,29 @@ def test_records_that_are_not_taken_are_no_evidence(decides: Decides) -> None:
     others = parsed({"n": {"gte": 50}})
     found = decides([record(n, same=n < 50) for n in range(PAGE)], NEW, others)
     assert "not shown to be the same" in found.stopped
+
+
+@pytest.mark.parametrize("given", [None, OLD])
+def test_a_template_of_fields_that_no_record_has_is_an_error_of_the_spec(decides: Decides, given: str | None) -> None:
+    with pytest.raises(SpecError, match="reads `txet`, which no sampled record has") as refused:
+        decides([record(n) for n in range(PAGE)], given, text="{{ txet }}")
+    assert "did you mean `text`?" in str(refused.value)
+
+
+@pytest.mark.parametrize(("given", "trust"), [(NEW, False), (None, True)])
+def test_who_copies_by_the_label_needs_no_text_and_is_warned_of_the_field(
+    evidence: Callable[..., Evidence], given: str | None, trust: bool
+) -> None:
+    found = evidence([record(n) for n in range(PAGE)], given, text="{{ txet }}", trust=trust)
+    assert found.decisions[""].how == "copy"
+    assert found.risks == ("`embedding.text` reads `txet`, which no sampled record has: did you mean `text`?",)
+
+
+def test_a_field_that_no_record_has_beside_one_that_they_have_is_a_warning(
+    evidence: Callable[..., Evidence],
+) -> None:
+    found = evidence([record(n) for n in range(PAGE)], text="{{ txet or '' }}, {{ text }}")
+    assert found.decisions[""].how == "reembed"
+    assert found.risks == ("`embedding.text` reads `txet`, which no sampled record has: did you mean `text`?",)
+    same = evidence([record(n) for n in range(PAGE)], text="{{ txet or text }}")
+    assert (same.decisions[""].how, same.risks) == ("copy", ()), "it is shown to be the right text"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 
-from jinja2 import ChainableUndefined, Template, TemplateError
+from jinja2 import ChainableUndefined, Template, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAX_CHARACTERS = 10_000_000  # of one text: no model reads more, and a loop in a template ends somewhere
@@ -31,6 +31,12 @@ def rendered(template: str, metadata: Mapping[str, object]) -> str | None:
         raise ValueError(f"does not work on this record ({type(error).__name__})") from None
     text = "".join(parts).strip()
     return text or None
+
+
+@cache
+def fields_of(template: str) -> frozenset[str]:
+    """Return the fields that a template may read, of one that `compiled` took."""
+    return frozenset(meta.find_undeclared_variables(_sandbox().parse(template)))
 
 
 @cache

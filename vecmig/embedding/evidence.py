@@ -15,19 +15,21 @@ from vecmig.embedding.cache import Cache, key_of
 from vecmig.embedding.coming import vector_of
 from vecmig.embedding.embed import Model, embedded
 from vecmig.embedding.models import open_embedder
-from vecmig.embedding.probed import PATIENCE_S, chosen, taken, text_of
+from vecmig.embedding.probed import PATIENCE_S, Unread, chosen, taken, text_of, unread
 from vecmig.embedding.terms import price_of
 from vecmig.embedding.texts import pieces_of
+from vecmig.errors import Problem, SpecError
 from vecmig.migration import Embedding, Migration, Provider, VectorChoice
 from vecmig.model.batch import RecordBatch, text_column
 from vecmig.model.collection import Collection, VectorField
 from vecmig.model.observed import Probe, Texts
 from vecmig.model.plan import Conversion, Decision, EmbedRule, VectorRule
 from vecmig.model.state import Cursor
-from vecmig.planning.decide import comparable, decide, known_as
+from vecmig.planning.decide import SAME, comparable, decide, known_as
 from vecmig.planning.declare import asked_of, choices_of
 from vecmig.protocols import Embedder
 from vecmig.retry import retrying
+from vecmig.spec.suggest import did_you_mean, listed
 
 PROBES = "probes"  # who pays for them: no migration, and nobody keeps them
 STORED, MADE = "stored", "made"
@@ -39,6 +41,7 @@ LENGTHS = "their lengths differ"
 class Evidence:
     decisions: Mapping[str, Decision]
     texts: Mapping[str, Texts]
+    risks: Sequence[str] = ()
 
 
 def evidence_of(
@@ -52,7 +55,7 @@ def evidence_of(
     """Return how each vector comes about that the spec says something of.
 
     `before`: what was decided at the last apply, which holds where nothing is probed. Raises what a provider raises
-    where vectors are to be had from it.
+    where vectors are to be had from it, SpecError where `embedding.text` reads what no record has, and yields nothing.
     """
     stored = {vector.name: vector for vector in source.vectors}
     given = migration.source.embedding.model or source.model
@@ -60,6 +63,7 @@ def evidence_of(
     sample = taken(sample, migration) if sample is not None else None
     decisions: dict[str, Decision] = {}
     texts: dict[str, Texts] = {}
+    risks: list[str] = []
     for choice in choices_of(migration, source):
         asked, vector = asked_of(migration, choice), stored.get(choice.source)
         if asked.model is None or (vector is not None and vector.kind == "sparse"):
@@ -73,10 +77,27 @@ def evidence_of(
             and (earlier.model, earlier.before) == (decision.model, decision.before)
         ):
             decision = earlier
+        shown = probe is not None and probe.median is not None and probe.median >= SAME
+        if not shown and sample is not None and (fields := unread(asked, sample)) is not None:
+            labelled = decision.how != "reembed" and (given == asked.model or asked.trust_labels)
+            risks.append(_misspelt(migration, fields, labelled or probe is not None))
         decisions[choice.name] = decision
         if decision.how == "reembed" and not decision.refused and sample is not None:
             texts[choice.name] = _texts(asked, decision, sample, cache, speed)
-    return Evidence(decisions, texts)
+    return Evidence(decisions, texts, tuple(dict.fromkeys(risks)))
+
+
+def _misspelt(migration: Migration, found: Unread, fine: bool) -> str:
+    """Return what fields no sampled record has. Raises SpecError where so there is no text at all, unless that may be:
+
+    other records have one, or the stored vectors are taken by what they are called.
+    """
+    message = f"`embedding.text` reads {listed(found.fields)}, which no sampled record has"
+    hints = dict.fromkeys(did_you_mean(each, found.known, "the fields are") for each in found.fields)
+    hint = " ".join(hints) or "the records have no fields"
+    if found.textless and not fine:
+        raise SpecError(Problem(f"{migration.name}: {message}, so there is no text to embed", hint=hint))
+    return f"{message}: {hint}"
 
 
 def _probe(

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import islice
 from threading import Event
 
 from vecmig.conversion.convert import convert
-from vecmig.conversion.text import rendered
+from vecmig.conversion.text import fields_of, rendered
 from vecmig.migration import Embedding, Migration
 from vecmig.model.batch import RecordBatch, concat
 from vecmig.model.collection import VectorField
@@ -51,6 +52,27 @@ def text_of(asked: Embedding, metadata: bytes) -> str | None:
         return rendered(asked.text, loads(metadata))
     except ValueError:
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Fields of a template that no sampled record has, against those that the records have."""
+
+    fields: Sequence[str]
+    known: Sequence[str]
+    textless: bool  # no sampled record yields a text
+
+
+def unread(asked: Embedding, sample: RecordBatch) -> Unread | None:
+    """Return the fields of `embedding.text` that no sampled record has; None where there is none such."""
+    if asked.text is None or not len(sample):
+        return None
+    metadata = sample.bytes_of("metadata")
+    known = {name for each in metadata for name in loads(each)}
+    missing = sorted(fields_of(asked.text) - known)
+    if not missing:
+        return None
+    return Unread(missing, sorted(known), not any(text_of(asked, each) for each in metadata))
 
 
 def _some(records: RecordBatch, asked: Embedding, vector: VectorField | None) -> RecordBatch:

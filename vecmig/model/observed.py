@@ -1,6 +1,6 @@
 """Both sides as they are now: no intent yet."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vecmig.model.batch import RecordBatch
@@ -57,6 +57,7 @@ class Observed:
     switches: bool = True  # likewise; of the target
     decisions: Mapping[str, Decision] = field(default_factory=dict)  # by vector of the target, with evidence
     texts: Mapping[str, Texts] = field(default_factory=dict)  # of those that are to be embedded
+    risks: Sequence[str] = ()  # that were seen where the evidence was looked for
 
     @property
     def rows(self) -> int:

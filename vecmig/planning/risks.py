@@ -24,6 +24,7 @@ def risks_of(
     """Return what may go otherwise, one sentence each."""
     risks = [f"of the source, {each}" for each in (source.collection.findings if source.collection else ())]
     if sampled is not None and move is not None:
+        risks += source.risks
         risks += _unpriced(source)
         risks += _too_long(migration, source)
         options = migration.target.options

@@ -271,7 +271,7 @@ def _with_evidence(
     before = applied.decisions if applied else ()
     with closing(open_cache(project)) as cache:
         found = evidence_of(migration, source.collection, source.sample, cache, before, probes)
-    return changed(source, decisions=found.decisions, texts=found.texts)
+    return changed(source, decisions=found.decisions, texts=found.texts, risks=found.risks)
 
 
 def _with_data(
