@@ -35,6 +35,12 @@ def vector(dimensions: int = 1536) -> VectorField:
         (1536, asked(SMALL), None, FEW, "copy", "nothing says"),
         (1536, asked(SMALL), None, OTHER, "reembed", "not shown to be openai/text-embedding-3-small"),
         (1536, asked(SMALL), None, None, "copy", "nothing says"),
+        (50, asked(SMALL), None, None, "reembed", "not shown to be openai/text-embedding-3-small"),
+        (512, asked(SMALL), None, None, "reembed", "not shown to be openai/text-embedding-3-small"),
+        (512, asked(SMALL), None, SAME, "copy", "same model"),
+        (512, asked(SMALL, dimensions=512), None, None, "copy", "nothing says"),
+        (50, asked("mine/m", dimensions=512), None, None, "reembed", "512 dimensions cannot be made of 50"),
+        (1536, asked("mine/m", dimensions=512, strategy="truncate"), None, None, "truncate", "cut to 512"),
         (1536, asked(SMALL), SMALL, SAME, "copy", "same model"),
         (1536, asked(SMALL, dimensions=512), SMALL, None, "truncate", "cut to 512"),
         (1536, asked(SMALL, dimensions=512), SMALL, SAME, "truncate", "cut to 512"),
@@ -76,6 +82,11 @@ def test_a_model_that_makes_other_dimensions_than_those_stored_is_not_the_one_it
     assert "not shown to be the same (mine/m makes 512 dimensions, and the stored vectors have 50)" in found.stopped
     different = decide("", vector(50), asked("mine/new"), "mine/old", None, "their lengths differ", makes=512)
     assert (different.how, different.why, different.dimensions) == ("reembed", "different models", 512)
+    unnamed = decide("", vector(50), asked("mine/new"), None, None, "no text", makes=512)
+    assert (unnamed.how, unnamed.why, unnamed.dimensions) == ("reembed", "not shown to be mine/new", 512)
+    assert unnamed.evidence == "mine/new makes 512 dimensions, and the stored vectors have 50"
+    copied = decide("", vector(50), asked("mine/new", strategy="copy"), None, None, "no text", makes=512)
+    assert "(unnamed) are not shown to be of mine/new" in copied.stopped
     longer = decide("", vector(512), asked(SMALL), SMALL, SAME, makes=1536)
     assert not longer.stopped, "one that may be shortened is compared"
 

@@ -118,12 +118,12 @@ def _probe(
     if (why and not timed) or sample is None or asked.text is None or asked.model is None:
         return None, why, None, None
     found, enough = chosen(migration, sample, asked, vector)
-    if not len(found):
-        return None, "no sampled record has a text and a vector that is not zero", None, None
     assert asked.provider is not None
     with closing(open_embedder(asked.provider, asked.model, asked.dimensions)) as embedder:
         known = facts_of(known_as(asked.model, asked.provider)).dimensions
         makes = asked.dimensions or known or _dimensions(embedder, cache, asked, asked.provider)
+    if not len(found):
+        return None, "no sampled record has a text and a vector that is not zero", makes, None
     price = _price(asked, asked.provider)
     if vector is not None and not comparable(asked, vector, makes) and price != 0:
         return None, LENGTHS, makes, None

@@ -29,6 +29,14 @@ def comparable(asked: Embedding, vector: VectorField, makes: int | None = None) 
     return makes is None or makes == vector.dimensions or facts.shortens is not None
 
 
+def _unlike(asked: Embedding, stored: VectorField, makes: int | None) -> bool:
+    """Return whether vectors that nobody calls the model's have none of its lengths: short ones may be its, or another's."""
+    if asked.model is None or asked.strategy == "truncate":  # whose user knows
+        return False
+    lengths = {asked.dimensions, makes, facts_of(known_as(asked.model, asked.provider)).dimensions} - {None}
+    return bool(lengths) and stored.dimensions not in lengths
+
+
 def decide(
     vector: str,
     stored: VectorField | None,
@@ -46,8 +54,9 @@ def decide(
     facts = facts_of(known_as(asked.model, asked.provider)) if asked.model else facts_of("")
     own = asked.dimensions or makes or facts.dimensions
     found = _found(probe) or (f"no probe: {unprobed}" if unprobed else "")
-    if stored is not None and makes is not None and not comparable(asked, stored, makes):
-        found = f"{asked.model} makes {makes:,} dimensions, and the stored vectors have {stored.dimensions:,}"
+    unlike = given is None and probe is None and stored is not None and _unlike(asked, stored, makes)
+    if stored is not None and (unlike or (makes is not None and not comparable(asked, stored, makes))):
+        found = f"{asked.model} makes {own:,} dimensions, and the stored vectors have {stored.dimensions:,}"
     if stored is None:
         if asked.model is None:
             refused = (
@@ -60,8 +69,10 @@ def decide(
     same_label = asked.model is None or asked.model == given
     agrees = probe is not None and probe.median is not None and probe.median >= SAME
     same = probe is not None and agrees and not probe.few
-    refuted = (probe is not None and not agrees) or (
-        same_label and makes is not None and not comparable(asked, stored, makes)
+    refuted = (
+        (probe is not None and not agrees)
+        or unlike
+        or (same_label and makes is not None and not comparable(asked, stored, makes))
     )
     if probe is not None and agrees and not same:
         unprobed = f"a probe of {_counted(probe.texts)} is too small to show it"
