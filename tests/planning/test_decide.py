@@ -38,6 +38,7 @@ def vector(dimensions: int = 1536) -> VectorField:
         (50, asked(SMALL), None, None, "reembed", "not shown to be openai/text-embedding-3-small"),
         (512, asked(SMALL), None, None, "reembed", "not shown to be openai/text-embedding-3-small"),
         (512, asked(SMALL), None, SAME, "copy", "same model"),
+        (512, asked(SMALL), SMALL, None, "copy", "same model"),
         (512, asked(SMALL, dimensions=512), None, None, "copy", "nothing says"),
         (50, asked("mine/m", dimensions=512), None, None, "reembed", "512 dimensions cannot be made of 50"),
         (1536, asked("mine/m", dimensions=512, strategy="truncate"), None, None, "truncate", "cut to 512"),
@@ -64,6 +65,8 @@ def test_the_decision_follows_from_the_evidence(
     ("stored", "want", "given", "probe", "reason"),
     [
         (1536, asked(SMALL), SMALL, OTHER, "not shown to be the same"),
+        (50, asked(ADA), ADA, None, "makes 1,536 dimensions, and the stored vectors have 50"),
+        (3072, asked(SMALL), SMALL, None, "makes 1,536 dimensions, and the stored vectors have 3,072"),
         (1536, asked(SMALL, strategy="copy"), ADA, None, "the models differ"),
         (1536, asked(SMALL, strategy="copy"), ADA, FEW, "the models differ"),
         (1536, asked(SMALL, strategy="copy"), ADA, OTHER, "not shown to be of"),

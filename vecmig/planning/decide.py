@@ -24,14 +24,17 @@ def comparable(asked: Embedding, vector: VectorField, makes: int | None = None) 
     """
     if asked.model is None:
         return False
+    if not vector.dimensions:
+        return True  # a store that knows them by its first record, and has none
     facts = facts_of(known_as(asked.model, asked.provider))
     makes = asked.dimensions or facts.dimensions or makes
-    return makes is None or makes == vector.dimensions or facts.shortens is not None
+    cut = facts.shortens is not None and facts.shortens <= vector.dimensions <= (facts.dimensions or vector.dimensions)
+    return makes is None or makes == vector.dimensions or cut
 
 
 def _unlike(asked: Embedding, stored: VectorField, makes: int | None) -> bool:
     """Return whether vectors that nobody calls the model's have none of its lengths: short ones may be its, or another's."""
-    if asked.model is None or asked.strategy == "truncate":  # whose user knows
+    if asked.model is None or asked.strategy == "truncate" or not stored.dimensions:  # of truncation, its user knows
         return False
     lengths = {asked.dimensions, makes, facts_of(known_as(asked.model, asked.provider)).dimensions} - {None}
     return bool(lengths) and stored.dimensions not in lengths
@@ -55,7 +58,9 @@ def decide(
     own = asked.dimensions or makes or facts.dimensions
     found = _found(probe) or (f"no probe: {unprobed}" if unprobed else "")
     unlike = given is None and probe is None and stored is not None and _unlike(asked, stored, makes)
-    if stored is not None and (unlike or (makes is not None and not comparable(asked, stored, makes))):
+    whole = makes or facts.dimensions  # where that is the stored vectors' length, another may be asked for
+    impossible = stored is not None and whole not in (None, stored.dimensions) and not comparable(asked, stored, makes)
+    if stored is not None and (unlike or impossible):
         found = f"{asked.model} makes {own:,} dimensions, and the stored vectors have {stored.dimensions:,}"
     if stored is None:
         if asked.model is None:
@@ -69,11 +74,7 @@ def decide(
     same_label = asked.model is None or asked.model == given
     agrees = probe is not None and probe.median is not None and probe.median >= SAME
     same = probe is not None and agrees and not probe.few
-    refuted = (
-        (probe is not None and not agrees)
-        or unlike
-        or (same_label and makes is not None and not comparable(asked, stored, makes))
-    )
+    refuted = (probe is not None and not agrees) or unlike or (same_label and impossible)
     if probe is not None and agrees and not same:
         unprobed = f"a probe of {_counted(probe.texts)} is too small to show it"
     unchecked = ""
