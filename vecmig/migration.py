@@ -32,6 +32,7 @@ class Embedding:
     model: str | None = None
     dimensions: int | None = None
     provider: Provider | None = None  # of the model; None: no provider of this name is known
+    meant: str = ""  # the known provider that such a name was probably to be
     strategy: Strategy = "auto"
     text: str | None = None  # a template over the metadata
     keep_text: str | None = None
@@ -42,8 +43,14 @@ class Embedding:
         """Return these settings with what they leave open taken from `common`."""
         if self == Embedding():
             return common
-        model, provider = (self.model, self.provider) if self.model else (common.model, common.provider)
-        return replace(self, model=model, provider=provider, dimensions=self.dimensions or common.dimensions)
+        named = self if self.model else common
+        return replace(
+            self,
+            model=named.model,
+            provider=named.provider,
+            meant=named.meant,
+            dimensions=self.dimensions or common.dimensions,
+        )
 
 
 @dataclass(frozen=True, slots=True)

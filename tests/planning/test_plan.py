@@ -95,6 +95,24 @@ def applied(plan: MigrationPlan, report: str | None = "passed") -> Applied:
 FIRST = plan_migration(MIGRATION, source(), NOTHING, None, MARK)
 
 
+@pytest.mark.parametrize(
+    ("asked", "given", "hint"),
+    [
+        (Embedding("opnai/small", meant="openai"), None, "opnai/small (did you mean `openai`?), so whether"),
+        (Embedding("opnai/small", meant="openai"), "opnai/small", "opnai/small (did you mean `openai`?), so whether"),
+        (Embedding("glove/50"), None, "nothing here embeds with glove/50, so whether"),
+    ],
+)
+def test_a_copy_under_a_name_that_nothing_here_embeds_with_is_a_risk(
+    asked: Embedding, given: str | None, hint: str
+) -> None:
+    plan = plan_migration(changed(embedding=asked), source(replace(SOURCE, model=given)), NOTHING, None, MARK)
+    assert plan.decisions[0].how == "copy"
+    assert hint in plan.risks[0]
+    named = plan_migration(changed(embedding=Embedding("glove")), source(), NOTHING, None, MARK)
+    assert not named.risks, "both sides call it so"
+
+
 def test_a_new_target_is_created_loaded_and_indexed_in_this_order() -> None:
     create, load, index = FIRST.actions
     assert create == CreateCollection("docs-to-kb", replace(DECLARED, namespaced=True))

@@ -22,6 +22,15 @@ def test_a_spec_becomes_a_project(loaded: Load) -> None:
     assert loaded(text).protected is False
 
 
+@pytest.mark.parametrize(
+    ("model", "meant"), [("opnai/x", "openai"), ("glove/x", ""), ("python/x", ""), ("lcal/x", "local")]
+)
+def test_the_provider_that_a_name_was_probably_to_be_is_known(loaded: Load, model: str, meant: str) -> None:
+    local = 'providers: {local: {type: python, call: "a:b"}}\n'
+    embedding = loaded(f"{SPEC}{local}embedding: {{model: {model}}}\n").migrations[0].embedding
+    assert (embedding.provider, embedding.meant) == (None, meant)
+
+
 def test_the_digest_is_of_what_the_spec_says_not_of_how(loaded: Load) -> None:
     digest = loaded(SPEC).digest
     written_otherwise = (

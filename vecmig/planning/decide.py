@@ -169,9 +169,10 @@ def _anew(vector: str, asked: Embedding, dimensions: int | None, before: str, wh
         )
     elif asked.provider is None:
         name = asked.model.partition("/")[0]
+        meant = f"did you mean `{asked.meant}`? Else " if asked.meant else ""
         refused = (
-            f"vectors are to be embedded anew ({why}), and nothing here embeds with {asked.model}: name a provider that is"
-            f" installed, or give one in `providers` (`{name}: {{type: openai, base_url: …}}`)"
+            f"vectors are to be embedded anew ({why}), and nothing here embeds with {asked.model}: {meant}name a provider"
+            f" that is installed, or give one in `providers` (`{name}: {{type: openai, base_url: …}}`)"
         )
     elif not dimensions:
         refused = f"how many dimensions {asked.model} makes is not known without asking it: say `embedding.dimensions`"

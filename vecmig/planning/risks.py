@@ -8,7 +8,7 @@ from vecmig.model.collection import Collection
 from vecmig.model.metadata import loads
 from vecmig.model.observed import Observed
 from vecmig.model.plan import Decision, LoadRecords, ReconcileRecords
-from vecmig.planning.declare import decisions_of
+from vecmig.planning.declare import asked_of, choices_of, decisions_of
 from vecmig.planning.fidelity import held, risks_of_sample, rounded
 from vecmig.planning.moving import Move
 
@@ -25,6 +25,7 @@ def risks_of(
     risks = [f"of the source, {each}" for each in (source.collection.findings if source.collection else ())]
     if sampled is not None and move is not None:
         risks += source.risks
+        risks += _unprovided(migration, source)
         risks += _unpriced(source)
         risks += _too_long(migration, source)
         options = migration.target.options
@@ -70,6 +71,22 @@ def unchecked(source: Observed, move: Move | None, decisions: Iterable[Decision]
     if move is not None:
         unchecked += dict.fromkeys(each.unchecked for each in decisions if each.unchecked)
     return unchecked
+
+
+def _unprovided(migration: Migration, source: Observed) -> list[str]:
+    """Return under which names vectors are copied that nothing here can hold them against, and the source does not give."""
+    if source.collection is None:
+        return []
+    given = migration.source.embedding.model or source.collection.model
+    decided = decisions_of(migration, source.collection, source.decisions)
+    asked = [(asked_of(migration, each), decided.get(each.name)) for each in choices_of(migration, source.collection)]
+    return [
+        f"nothing here embeds with {each.model}{f' (did you mean `{each.meant}`?)' if each.meant else ''}, so whether"
+        " the stored vectors are of it cannot be checked: they are taken under this name all the same"
+        for each, decision in asked
+        if decision is not None and decision.how != "reembed" and each.model is not None and each.provider is None
+        if each.model != given or each.meant
+    ]
 
 
 def _unpriced(source: Observed) -> list[str]:

@@ -19,7 +19,7 @@ from vecmig.model.filter import Filter, parse
 from vecmig.model.plan import FieldRule
 from vecmig.model.query import Golden
 from vecmig.model.settings import Verification
-from vecmig.plugins import embedder_options
+from vecmig.plugins import embedder_options, embedder_types
 from vecmig.protocols import ConnectorOptions, EmbedderOptions
 from vecmig.spec.document import (
     EmbeddingSettings,
@@ -32,6 +32,7 @@ from vecmig.spec.document import (
     TargetSettings,
 )
 from vecmig.spec.render import Path, Rendered
+from vecmig.spec.suggest import nearest
 
 T = TypeVar("T")
 Endpoints = dict[str, Endpoint | None]  # None: it is there, but not valid
@@ -278,7 +279,10 @@ def _embedding(resolver: Resolver, settings: EmbeddingSettings | None) -> Embedd
         return Embedding()
     given = msgspec.structs.asdict(settings)
     name = settings.model.partition("/")[0] if settings.model and "/" in settings.model else ""
-    return Embedding(**given, provider=_provider(resolver, name))
+    if (provider := _provider(resolver, name)) is not None:
+        return Embedding(**given, provider=provider)
+    known = {*resolver.providers, *embedder_types()} - {name}  # it may be one that must be told its options
+    return Embedding(**given, meant=nearest(name, sorted(known)) or "")
 
 
 def _provider(resolver: Resolver, name: str) -> Provider | None:
