@@ -19,6 +19,7 @@ from vecmig.model.plan import (
     BuildIndex,
     CreateCollection,
     Estimate,
+    Fidelity,
     FieldRule,
     Fingerprint,
     LoadRecords,
@@ -311,6 +312,14 @@ def test_fidelity_tells_what_becomes_of_each_field() -> None:
     assert (lines["share"].source, lines["share"].target, lines["share"].lossless) == ("float", "float", True)
     assert lines["tags"].source == "text[]"
     assert lines["lang"].lossless
+
+
+def test_what_the_source_does_not_give_is_no_lossless_field() -> None:
+    partly = replace(SOURCE, left_out=(("fts", "tsvector"),), findings=("column `fts` is left out",))
+    plan = plan_migration(MIGRATION, source(partly), NOTHING, None, MARK)
+    assert plan.fidelity[0] == Fidelity("fts", "tsvector", "left out", lossless=False)
+    assert plan.risks[0] == "of the source, column `fts` is left out"
+    assert schema_digest(partly) == schema_digest(SOURCE)
 
 
 def test_a_filter_leaves_the_number_of_rows_open_and_a_limit_bounds_it() -> None:

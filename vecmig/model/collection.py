@@ -63,6 +63,7 @@ class Collection(Struct, frozen=True):
     namespaced: bool | None = None  # whether records have namespaces other than "", or may have them. None: not known
     settings: tuple[tuple[str, str], ...] = ()  # what the store sets besides, in its own words: ("shards", "3")
     findings: tuple[str, ...] = ()  # what of the records is not read, or read as something else
+    left_out: tuple[tuple[str, str], ...] = ()  # what the store holds of a record and is not read, and its type there
     unwritable: str = ""  # why no record can be put into it, with the way out; "" where it may be a target
 
     def vector(self, name: str) -> VectorField:

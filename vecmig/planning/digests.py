@@ -17,6 +17,7 @@ def schema_digest(collection: Collection | None) -> str:
     if shape is not None:  # what a store does not know of is left out: it says nothing
         del shape["settings"]
         del shape["findings"]
+        del shape["left_out"]
         del shape["unwritable"]
         if shape["namespaced"] is None:
             del shape["namespaced"]

@@ -13,13 +13,18 @@ from vecmig.model.metadata import canonical, dumps, loads
 from vecmig.model.plan import Conversion, Fidelity
 
 
-def fidelity(sample: RecordBatch, converted: Converted, conversion: Conversion) -> tuple[Fidelity, ...]:
-    """Return a line for each field that the sample shows, those that change first."""
+def fidelity(
+    sample: RecordBatch, converted: Converted, conversion: Conversion, left_out: Sequence[tuple[str, str]] = ()
+) -> tuple[Fidelity, ...]:
+    """Return a line for each field that the sample shows, those that change first.
+
+    `left_out`: names and types of what the source holds of a record and does not give.
+    """
     before = _kinds(sample)
     rules = {rule.source: rule for rule in conversion.fields}
     altered = _altered(sample, converted, conversion)
     unfit = _unfit(sample, conversion)
-    lines = []
+    lines = [Fidelity(name, type, "left out", lossless=False) for name, type in left_out]
     for name, kinds in before.items():
         seen = " | ".join(kind for kind, _ in kinds.most_common())
         rule = rules.get(name)

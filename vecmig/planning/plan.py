@@ -92,7 +92,9 @@ def plan_migration(
         changes=tuple(changes) if target.collection is not None else (),
         details=details(migration, source, target, declared, conversion, decided.values()),
         decisions=tuple(decided.values()),
-        fidelity=fidelity(source.sample, sampled, conversion) if source.sample is not None and sampled else (),
+        fidelity=fidelity(source.sample, sampled, conversion, source.collection.left_out)
+        if source.sample is not None and sampled
+        else (),
         sampled=sampled.selected if sampled else 0,
         risks=tuple(risks_of(migration, declared, source, target, move, sampled)),
         unchecked=tuple(unchecked(source, move, decided.values())),

@@ -347,3 +347,25 @@ def test_a_document_column_alone_and_filters_over_columns(connect: Connect, sql:
     assert read_all(every, "meta")["3"] == {"m": {"n": 3}, "price": 3}
     query = Search(query.queries, k=9, filter=parse({"price": {"lt": 2.5}}))
     assert {key.id for key in every.search("meta", query)[0].keys} == {"1", "2"}
+
+
+def test_a_column_that_is_not_read_is_named(connect: Connect, sql: Any) -> None:
+    sql.execute(
+        "CREATE TABLE odd (key text PRIMARY KEY, emb vector(2), body text, more vector(2)[],"
+        " fts tsvector GENERATED ALWAYS AS (to_tsvector('simple', body)) STORED)"
+    )
+    sql.execute("INSERT INTO odd (key, emb, body) VALUES ('a', '[1,2]', 'cats')")
+    connector = connect("odd")
+    assert read_all(connector, "odd") == {"a": {"body": "cats"}}
+    found = connector.describe("odd")
+    assert found
+    assert found.left_out == (("more", "vector[]"), ("fts", "tsvector"))
+    assert found.findings == (
+        "column `more` (vector[]) is left out: `columns.metadata` takes what it names",
+        "column `fts` (generated of others) is left out: `columns.metadata` takes what it names",
+    )
+    chosen = connect("odd", vector="emb", metadata=["body", "fts"])
+    assert read_all(chosen, "odd") == {"a": {"body": "cats", "fts": "'cats':1"}}
+    named = chosen.describe("odd")
+    assert named
+    assert named.left_out == (), "the spec says which to take"

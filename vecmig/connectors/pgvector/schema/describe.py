@@ -92,6 +92,7 @@ def find(session: Session, options: PgvectorOptions, collection: str) -> Table |
         document=roles.document,
         fields=roles.fields,
         searched=_searched(roles, generated),
+        left_out=roles.left_out,
         keys=tuple(unique),
         vector_indexes=vector_indexes,
         scalar_indexes=tuple(

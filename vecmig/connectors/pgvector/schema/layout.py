@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vecmig.connectors.pgvector.options import Columns
-from vecmig.connectors.pgvector.schema.names import CREATED_AT, vector_name
+from vecmig.connectors.pgvector.schema.names import CREATED_AT, search_column, vector_name
 from vecmig.connectors.pgvector.schema.table import JSON_TYPES, VECTOR_TYPES, Column
 from vecmig.errors import ConnectorError
 
@@ -21,6 +21,7 @@ class Roles:
     vectors: tuple[tuple[str, Column], ...]
     document: Column | None
     fields: tuple[Column, ...]
+    left_out: tuple[Column, ...] = ()  # that are none of these, though nobody chose so
 
 
 def roles_of(
@@ -49,8 +50,22 @@ def roles_of(
         )
     taken = {each.name for each in (*id, *(vector for _, vector in vectors))}
     taken |= {namespace.name} if namespace else set()
-    document, fields = _metadata([each for each in columns if each.name not in taken], given, own, column)
-    return Roles(id, namespace, vectors, document, fields)
+    rest = [each for each in columns if each.name not in taken]
+    document, fields = _metadata(rest, given, own, column)
+    left_out = () if marked or given.metadata is not None else _left_out(rest, given, (document, *fields))
+    return Roles(id, namespace, vectors, document, fields, left_out)
+
+
+def _left_out(rest: Sequence[Column], given: Columns, read: Sequence[Column | None]) -> tuple[Column, ...]:
+    """Return the columns that no role takes, where the spec chooses none: but those that index the text of a field."""
+    indexing = {search_column(each.name) for each in read if each is not None}
+    return tuple(
+        each
+        for each in rest
+        if each not in read
+        and not (each.generated and each.name in indexing)
+        and not (given.vector is not None and each.type in VECTOR_TYPES and not each.array)  # it says which to take
+    )
 
 
 def id_names(given: Columns, own: bool, primary: Sequence[str], namespace: Column | None) -> Sequence[str]:

@@ -118,6 +118,7 @@ class Table:
     keys: tuple[tuple[str, ...], ...]  # columns of each unique index
     vector_indexes: tuple[VectorIndex, ...]
     scalar_indexes: tuple[ScalarIndex, ...]
+    left_out: tuple[Column, ...] = ()  # columns that are not read, though nobody chose so
     extension_schema: str = "public"  # of pgvector's types and operators
 
     @property
@@ -159,4 +160,20 @@ class Table:
             for column in self.fields
             if column.field_type is not None
         )
-        return Collection(self.collection, tuple(vector.field for vector in self.vectors), fields, self.mark)
+        return Collection(
+            self.collection,
+            tuple(vector.field for vector in self.vectors),
+            fields,
+            self.mark,
+            findings=tuple(map(_unread, self.left_out)),
+            left_out=tuple((column.name, _type(column)) for column in self.left_out),
+        )
+
+
+def _unread(column: Column) -> str:
+    why = "generated of others" if column.generated else _type(column)
+    return f"column `{column.name}` ({why}) is left out: `columns.metadata` takes what it names"
+
+
+def _type(column: Column) -> str:
+    return f"{column.type}{'[]' * column.array}"
