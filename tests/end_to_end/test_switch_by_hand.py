@@ -63,6 +63,16 @@ def test_a_build_that_the_spec_no_longer_asks_for_is_given_up_and_may_be_dropped
     built.settled()
 
 
+def test_a_build_that_the_spec_does_not_ask_for_is_not_let_serve(built: Site) -> None:
+    built.edit(CHANGED, PROOF)
+    refused = built.run("cutover")
+    assert refused.code == 6
+    assert "kb__v2 does not serve: m does not fill it any more, as the spec stands now" in refused.err
+    assert lineup(built)["serving"] == 1
+    built.edit(PROOF, CHANGED)
+    assert "t serves pgvector kb" in told(built, "cutover")
+
+
 def test_a_build_that_was_left_half_way_and_is_no_longer_asked_for_is_given_up_too(site: Site) -> None:
     site.store(rows(range(12)))
     site.apply()

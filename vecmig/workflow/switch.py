@@ -15,7 +15,7 @@ from vecmig.model.collection import Collection
 from vecmig.model.state import Lineup, State
 from vecmig.protocols import Search, StateStore, Target
 from vecmig.retry import retrying
-from vecmig.workflow.plan import chosen, mark_of, now
+from vecmig.workflow.plan import chosen, make_plan, mark_of, now
 
 SMOKE_QUERIES = 5  # searches after a switch, with vectors of records that are there
 PATIENCE_S = 30.0  # a lock that is not had within seconds is asked for again, for so long
@@ -50,6 +50,7 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
         done = _took_over(endpoint, lineup, lineup.build)
         if not done:
             _check(endpoint, build, migrations, state, lineup.build)
+            _check_asked(project, endpoint, build, migrations, state, lineup.build)
         verified = state.applied[migrations[0].name].target_fingerprint if migrations[0].name in state.applied else None
         before = at_generation(endpoint, lineup, lineup.serving)
         gone = not done and _is_gone(before)  # by hand: there is no way back to it
@@ -265,6 +266,24 @@ def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration],
             raise refuse(why, "Say `verification: {records: {sample: 1000}}` or more, and run `vecmig verify`")
         if applied.target_fingerprint != fingerprint or report.started_at < applied.at:
             raise refuse("it was written after it was verified", "Run `vecmig apply`, which verifies again")
+
+
+def _check_asked(
+    project: Project, endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration], state: State, generation: int
+) -> None:
+    """Raise GuardError where the spec, as it is now, asks for what serves: then the build is of another one."""
+    lineup = state.lineup(endpoint.name)
+    if _is_gone(at_generation(endpoint, lineup, lineup.serving)):
+        return  # anything is better than nothing
+    if not _is_gone(_beside(endpoint, lineup.serving)):
+        return  # killed between the steps of a switch: it was looked at when that began, and both names are the build's now
+    planned = make_plan(project, state, [each.name for each in migrations], probes=False)
+    for each in planned.migrations:
+        if each.generation != generation:
+            raise GuardError(
+                f"{build.label} does not serve: {each.name} does not fill it any more, as the spec stands now. Put the spec"
+                f" back that it was built by, or run `vecmig apply`, which gives it up; {endpoint.label} is as it was"
+            )
 
 
 def _switch(connection: Target, serving: str, build: str, kept: str) -> None:
