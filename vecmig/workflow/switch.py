@@ -269,7 +269,12 @@ def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration],
 
 
 def _check_asked(
-    project: Project, endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration], state: State, generation: int
+    project: Project,
+    endpoint: Endpoint,
+    build: Endpoint,
+    migrations: Sequence[Migration],
+    state: State,
+    generation: int,
 ) -> None:
     """Raise GuardError where the spec, as it is now, asks for what serves: then the build is of another one."""
     lineup = state.lineup(endpoint.name)
