@@ -303,6 +303,17 @@ def test_a_value_that_cannot_become_its_type_is_not_called_lossless() -> None:
     assert "10 sampled values cannot be that" in line.note
 
 
+def test_digits_that_a_float_does_not_hold_are_a_loss_and_a_risk() -> None:
+    numbers = ["0.12345678901234567890", '"0.1"', "12"]
+    metadata = pa.array([f'{{"price": {number}}}' for number in numbers], pa.string())
+    sample = records(KEYS[:3]).replace("metadata", metadata)
+    rules = (FieldRule("price", "price", "float"),)
+    plan = plan_migration(changed(rules=rules), source(sample=sample), NOTHING, None, MARK)
+    (line,) = plan.fidelity
+    assert (line.lossless, line.note) == (False, "1 sampled values lose digits")
+    assert "1 of 3 sampled records lose digits of 'price': `type: float` holds about 17" in "\n".join(plan.risks)
+
+
 def test_fidelity_tells_what_becomes_of_each_field() -> None:
     rules = FieldRule("count", "n", "text"), FieldRule("of", "of", drop=True), FieldRule("lang", "lang", "text")
     plan = plan_migration(changed(rules=rules), source(), NOTHING, None, MARK)

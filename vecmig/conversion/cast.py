@@ -61,6 +61,16 @@ def _float(value: object) -> float:
     return nearest
 
 
+def loses_digits(value: object) -> bool:
+    """Return whether a float is another number than this one, though the nearest: it holds about 17 digits."""
+    try:
+        number = _number(value)
+        nearest = _float(number)
+    except ValueError:
+        return False  # no number that could become one
+    return isinstance(number, Decimal) and Decimal(repr(nearest)) != number
+
+
 def _number(value: object) -> int | float | Decimal:
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):

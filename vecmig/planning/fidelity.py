@@ -1,16 +1,16 @@
 """What happens to the metadata and the vectors, as a sample shows."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vecmig.conversion.cast import cast, kind_of
+from vecmig.conversion.cast import cast, kind_of, loses_digits
 from vecmig.conversion.convert import Converted
 from vecmig.model.batch import RecordBatch, Rejected, column_of
 from vecmig.model.collection import Collection, FieldType, VectorField
 from vecmig.model.metadata import canonical, dumps, loads
-from vecmig.model.plan import Conversion, Fidelity
+from vecmig.model.plan import Conversion, Fidelity, FieldRule
 
 
 def fidelity(
@@ -23,7 +23,7 @@ def fidelity(
     before = _kinds(sample)
     rules = {rule.source: rule for rule in conversion.fields}
     altered = _altered(sample, converted, conversion)
-    unfit = _unfit(sample, conversion)
+    unfit, cut = _unfit(sample, conversion), shortened(sample, conversion)
     lines = [Fidelity(name, type, "left out", lossless=False) for name, type in left_out]
     for name, kinds in before.items():
         seen = " | ".join(kind for kind, _ in kinds.most_common())
@@ -39,6 +39,11 @@ def fidelity(
             if unfit[name]:
                 note = f"{unfit[name]:,} sampled values cannot be that"
                 lines.append(Fidelity(name, seen, target, lossless=False, note=note))
+                continue
+            if cut[name]:
+                lines.append(
+                    Fidelity(name, seen, target, lossless=False, note=f"{cut[name]:,} sampled values lose digits")
+                )
                 continue
             note = f"{count:,} sampled values are written in another form" if count else ""
             lines.append(Fidelity(name, seen, target, lossless=not count or _same_kind(kinds, rule.type), note=note))
@@ -100,6 +105,14 @@ def rounded(sample: RecordBatch) -> dict[str, int]:
     return dict(found)
 
 
+def shortened(sample: RecordBatch, conversion: Conversion) -> Counter[str]:
+    """Count, for each field that becomes a float, the values whose digits a double does not hold."""
+    found: Counter[str] = Counter()
+    for name, _, value in _typed(sample, [rule for rule in conversion.fields if rule.type in ("float", "float[]")]):
+        found[name] += any(map(loses_digits, value if isinstance(value, list) else [value]))
+    return +found
+
+
 def _beyond(batch: RecordBatch, vector: VectorField) -> int:
     """Count the records with an index that a sparse vector of so many dimensions does not have."""
     if vector.kind != "sparse" or not vector.dimensions or column_of(vector) not in batch.names:
@@ -154,18 +167,24 @@ def _altered(sample: RecordBatch, converted: Converted, conversion: Conversion) 
 def _unfit(sample: RecordBatch, conversion: Conversion) -> Counter[str]:
     """Count, for each typed field, the values that cannot become its type."""
     unfit: Counter[str] = Counter()
-    typed = [(rule.source, rule.type) for rule in conversion.fields if rule.type and not rule.drop]
+    for name, type, value in _typed(sample, conversion.fields):
+        try:
+            cast(value, type)
+        except ValueError:
+            unfit[name] += 1
+    return unfit
+
+
+def _typed(sample: RecordBatch, rules: Sequence[FieldRule]) -> Iterator[tuple[str, FieldType, object]]:
+    """Yield field, declared type and value of the records."""
+    typed = [(rule.source, rule.type) for rule in rules if rule.type and not rule.drop]
     for text in sample.bytes_of("metadata") if typed else ():
         try:
             metadata = loads(text)
         except ValueError:
             continue  # it is among the rejected, which the plan shows
         for name, type in typed:
-            try:
-                cast(metadata.get(name), type)
-            except ValueError:
-                unfit[name] += 1
-    return unfit
+            yield name, type, metadata.get(name)
 
 
 def _ids(batch: RecordBatch) -> list[str]:

@@ -9,7 +9,7 @@ from vecmig.model.metadata import loads
 from vecmig.model.observed import Observed
 from vecmig.model.plan import Decision, LoadRecords, ReconcileRecords
 from vecmig.planning.declare import asked_of, choices_of, decisions_of
-from vecmig.planning.fidelity import held, risks_of_sample, rounded
+from vecmig.planning.fidelity import held, risks_of_sample, rounded, shortened
 from vecmig.planning.moving import Move
 
 
@@ -38,6 +38,12 @@ def risks_of(
             f"{count:,} of {len(source.sample):,} sampled records have an integer of 2**53 or more in {name!r}: the source"
             " keeps numbers as doubles, so it may be another one than was written; hold it against its origin"
             for name, count in rounded(source.sample).items()
+        ]
+    if source.sample is not None and move is not None:
+        risks += [
+            f"{count:,} of {len(source.sample):,} sampled records lose digits of {name!r}: `type: float` holds about 17 of"
+            " them. Say `type: text`, or leave the type out, where each digit counts"
+            for name, count in shortened(source.sample, move.conversion).items()
         ]
     if isinstance(move, ReconcileRecords) and move.prune:
         risks.append(
