@@ -258,6 +258,32 @@ def test_records_of_the_sample_that_cannot_be_moved_are_a_risk_that_names_the_fi
     assert "'d' in namespace 'one'" in risk
 
 
+def test_why_sampled_records_cannot_be_moved_is_counted_by_reason() -> None:
+    vectors = np.ones((10, 4)).tolist()
+    for row in (3, 5, 6):
+        vectors[row][0] = float("nan")
+    metadata = pa.array(["[]" if row == 8 else "{}" for row in range(10)])
+    sample = records(KEYS, vectors=vectors).replace("metadata", metadata)
+    risk = plan_migration(MIGRATION, source(sample=sample), NOTHING, None, MARK).risks[0]
+    assert "and 2 more: the vector holds NaN or infinity · " in risk
+    assert risk.endswith("the metadata cannot be read: metadata is not a JSON object")
+
+
+@pytest.mark.parametrize(("most", "told"), [(9, True), (10, False)])
+def test_more_bad_records_than_may_be_put_aside_are_foretold(most: int, told: bool) -> None:
+    vectors = np.ones((10, 4)).tolist()
+    vectors[3][0] = float("nan")
+    hundred = with_changes(source(sample=records(KEYS, vectors=vectors)), counts={"": 100})
+    limits = Limits(max_quarantined=most)
+    aside = changed(on_bad_record="quarantine")
+    risks = plan_migration(aside, hundred, NOTHING, None, MARK, limits).risks
+    said = "about 10 of 100 records would be put aside, and `limits.max_quarantined` is 9, where apply stops (6)"
+    assert any(said in risk for risk in risks) == told
+    assert not any(
+        "max_quarantined" in risk for risk in plan_migration(MIGRATION, hundred, NOTHING, None, MARK, limits).risks
+    )
+
+
 def test_zero_vectors_are_a_risk_under_cosine_only() -> None:
     zeros = records(KEYS, vectors=np.zeros((10, 4)).tolist())
     (risk,) = plan_migration(MIGRATION, source(sample=zeros), NOTHING, None, MARK).risks

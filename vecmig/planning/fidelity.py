@@ -56,21 +56,12 @@ def held(batch: RecordBatch, refused: Sequence[Rejected]) -> RecordBatch:
     return batch.take([row for row, key in enumerate(batch.keys) if key not in keys]) if keys else batch
 
 
-def risks_of_sample(
-    batch: RecordBatch, rejected: Sequence[Rejected], declared: Collection, quarantines: bool
-) -> list[str]:
-    """Return what the sample warns of, each with its consequence: `batch` can be moved, what is `rejected` cannot."""
-    total = len(batch) + len(rejected)
+def risks_of_sample(batch: RecordBatch, total: int, declared: Collection, consequence: str) -> list[str]:
+    """Return what the vectors of a sample warn of. `batch`: those of its `total` records that can be moved.
+
+    `consequence`: what becomes of a record that cannot be moved.
+    """
     risks = []
-    consequence = (
-        "they would be put aside" if quarantines else "on_bad_record is `fail`, so apply would stop at the first"
-    )
-    if rejected:
-        first = rejected[0]
-        risks.append(
-            f"{len(rejected):,} of {total:,} sampled records cannot be moved; {consequence}: "
-            f"{first.key}: {first.reason}"
-        )
     for vector in declared.vectors:
         if large := _beyond(batch, vector):
             label = f" {vector.name!r}" if vector.name else ""

@@ -96,7 +96,7 @@ def plan_migration(
         if source.sample is not None and sampled
         else (),
         sampled=sampled.selected if sampled else 0,
-        risks=tuple(risks_of(migration, declared, source, target, move, sampled)),
+        risks=tuple(risks_of(migration, declared, source, target, move, sampled, limits)),
         unchecked=tuple(unchecked(source, move, decided.values())),
         estimate=estimate(
             migration,

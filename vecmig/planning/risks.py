@@ -1,16 +1,20 @@
 """What may go otherwise than the plan says, as far as it is known before, and what was not looked at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vecmig.conversion.convert import Converted
 from vecmig.migration import Migration
+from vecmig.model.batch import Rejected
 from vecmig.model.collection import Collection
 from vecmig.model.metadata import loads
 from vecmig.model.observed import Observed
 from vecmig.model.plan import Decision, LoadRecords, ReconcileRecords
+from vecmig.model.settings import Limits
 from vecmig.planning.declare import asked_of, choices_of, decisions_of
 from vecmig.planning.fidelity import held, risks_of_sample, rounded, shortened
 from vecmig.planning.moving import Move
+
+REASONS = 3  # why records cannot be moved, that a plan tells; the most frequent ones
 
 
 def risks_of(
@@ -20,6 +24,7 @@ def risks_of(
     target: Observed,
     move: Move | None,
     sampled: Converted | None,
+    limits: Limits,
 ) -> list[str]:
     """Return what may go otherwise, one sentence each."""
     risks = [f"of the source, {each}" for each in (source.collection.findings if source.collection else ())]
@@ -31,7 +36,13 @@ def risks_of(
         options = migration.target.options
         refused = options.rejects(declared, sampled.batch)
         batch, rejected = held(sampled.batch, refused), [*sampled.rejected, *refused]
-        risks += risks_of_sample(batch, rejected, declared, migration.on_bad_record == "quarantine")
+        consequence = (
+            "they would be put aside"
+            if migration.on_bad_record == "quarantine"
+            else "on_bad_record is `fail`, so apply would stop at the first"
+        )
+        risks += _unmovable(migration, rejected, sampled, source.rows, limits, consequence)
+        risks += risks_of_sample(batch, sampled.selected, declared, consequence)
         risks += options.rewrites(declared, batch)
     if source.rounds_integers and source.sample is not None and move is not None:
         risks += [
@@ -77,6 +88,32 @@ def unchecked(source: Observed, move: Move | None, decisions: Iterable[Decision]
     if move is not None:
         unchecked += dict.fromkeys(each.unchecked for each in decisions if each.unchecked)
     return unchecked
+
+
+def _unmovable(
+    migration: Migration, rejected: Sequence[Rejected], sampled: Converted, rows: int, limits: Limits, consequence: str
+) -> list[str]:
+    """Return how many sampled records cannot be moved, why, and whether the source's `rows` may hold too many of them."""
+    if not rejected:
+        return []
+    by_reason: dict[str, list[Rejected]] = {}
+    for each in rejected:
+        by_reason.setdefault(each.reason, []).append(each)
+    most = sorted(by_reason.values(), key=len, reverse=True)
+    told = [f"{each[0].key}{f' and {len(each) - 1:,} more' if each[1:] else ''}: {each[0].reason}" for each in most]
+    others = [f"{len(most) - REASONS:,} other reasons"] if len(most) > REASONS else []
+    risks = [
+        f"{len(rejected):,} of {sampled.selected:,} sampled records cannot be moved; {consequence}: "
+        + " · ".join([*told[:REASONS], *others])
+    ]
+    reached = min(rows, migration.limit or rows)
+    expected = round(len(rejected) / sampled.read * reached)
+    if migration.on_bad_record == "quarantine" and expected > limits.max_quarantined:
+        risks.append(
+            f"as in the sample, about {expected:,} of {reached:,} records would be put aside, and `limits.max_quarantined`"
+            f" is {limits.max_quarantined:,}, where apply stops (6): mend the source, or raise it"
+        )
+    return risks
 
 
 def _unprovided(migration: Migration, source: Observed) -> list[str]:
