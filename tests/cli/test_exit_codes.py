@@ -223,3 +223,20 @@ def test_forget_puts_the_state_aside_and_touches_no_data(shell: Shell) -> None:
     assert shell.run("state", "forget", "--auto-approve").code == 0
     assert shell.store("main").count("kb") == COUNTS
     assert shell.run("plan").code == 5, "the target is another state's now"
+
+
+def test_where_a_state_was_lost_its_copy_is_named_with_the_command_that_puts_it_back(shell: Shell) -> None:
+    import shutil
+
+    shell.run("apply", "--auto-approve")
+    (path,) = shell.directory.rglob("default.state.json")
+    path.unlink()
+    lost = shell.run("plan")
+    assert lost.code == 5
+    assert "for this spec, under a state that is not here" in lost.err
+    assert "`vecmig status` tells of a copy" in lost.err
+    (command,) = (line for line in shell.run("status").out.splitlines() if "cp " in line)
+    _, copy, to = command[command.index("cp ") :].split(" (serial")[0].split()
+    shutil.copy(copy, to)
+    assert shell.run("status").code == 0
+    assert shell.run("plan").code == 0

@@ -28,6 +28,8 @@ def status(settings: Settings) -> None:
     holder = store.holder()
     running = str(holder) if holder else ""
     click.echo(status_text(project.name, project.environment, state, running, settings.colour, width()), nl=False)
+    if state is None and (back := store.way_back()):
+        click.echo(f"Copy        of an earlier state, lost or forgotten: {back}")
     if held := _cache(project):
         click.echo(f"Embeddings  {held}")
 

@@ -1,6 +1,7 @@
 """The state in a file beside the spec: `.vecmig/NAME/ENV.state.json`."""
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -126,13 +127,17 @@ class FileStateStore:
             )
         return state
 
-    def _way_out(self) -> str:
+    def way_back(self) -> str:
+        """Return the command that puts the backup in the place of the state; "" where there is no good one."""
         try:
             serial = self._decoded(self.backup.read_bytes()).serial
         except (OSError, StateError):
-            kept = "There is no good copy of it"
-        else:
-            kept = f"The copy before the last save is good: cp {self.backup} {self.path} (serial {serial})"
+            return ""
+        return f"cp {shlex.quote(str(self.backup))} {shlex.quote(str(self.path))} (serial {serial})"
+
+    def _way_out(self) -> str:
+        back = self.way_back()
+        kept = f"The copy before the last save is good: {back}" if back else "There is no good copy of it"
         return (
             f"{kept}. Or `vecmig state forget`, then plan anew: the target says what exists, and what it holds is "
             "compared, not lost"
