@@ -7,7 +7,7 @@ from io import BufferedReader
 
 from vecmig.connectors.documents.document import Document
 from vecmig.connectors.documents.options import Columns
-from vecmig.connectors.documents.rows import bad, check_columns, document
+from vecmig.connectors.documents.rows import LEAVE_OUT, bad, check_columns, document
 from vecmig.errors import ConnectorError
 
 
@@ -54,7 +54,7 @@ def _problem(row: Sequence[str], header: Sequence[str], max_bytes: int) -> str |
 
 
 def _check(header: Sequence[str], columns: Columns, name: str) -> None:
-    check_columns(header, columns, name)
+    check_columns(header, columns, name, LEAVE_OUT)
     twice = next((column for n, column in enumerate(header) if column in header[:n]), None)
     if twice is not None:
         raise ConnectorError(f"{name}: two columns are called {twice!r}: rename one")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from vecmig.connectors.documents.document import Document
 from vecmig.connectors.documents.options import Columns
-from vecmig.connectors.documents.rows import bad, check_columns, document
+from vecmig.connectors.documents.rows import LEAVE_OUT, bad, check_columns, document
 from vecmig.connectors.documents.values import plain
 from vecmig.errors import ConnectorError
 
@@ -86,7 +86,7 @@ def _wanted(columns: Columns) -> list[str] | None:
 
 
 def _check(schema: pa.Schema, columns: Columns, name: str) -> None:
-    check_columns(schema.names, columns, name)
+    check_columns(schema.names, columns, name, LEAVE_OUT)
     type_ = schema.field(columns.text).type
     value = type_.value_type if pa.types.is_dictionary(type_) else type_
     if not (pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)):

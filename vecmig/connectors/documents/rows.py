@@ -7,6 +7,7 @@ from vecmig.connectors.documents.options import Columns
 from vecmig.errors import ConnectorError
 
 _SHOWN = 20  # columns
+LEAVE_OUT = "; or leave the file out: `include: ['**/*.md']` names the files of the directory that are read"
 
 
 def document(row: Mapping[str, object], columns: Columns, file: str, place: str, problem: str | None) -> Document:
@@ -33,14 +34,14 @@ def bad(file: str, place: str, problem: str) -> Document:
     return Document(f"{file}:{place}", about={"source": file}, problem=problem)
 
 
-def check_columns(there: Sequence[str], columns: Columns, name: str) -> None:
-    """Raise ConnectorError where a column is missing."""
+def check_columns(there: Sequence[str], columns: Columns, name: str, way_out: str = "") -> None:
+    """Raise ConnectorError where a column is missing. `way_out`: another than to name the columns."""
     for column in (columns.id, columns.text, columns.namespace, *(columns.metadata or ())):
         if column is not None and column not in there:
             more = ", …" if len(there) > _SHOWN else ""
             raise ConnectorError(
                 f"{name} has no column {column!r}; it has {', '.join(map(repr, there[:_SHOWN]))}{more}. Say which column"
-                " holds what: `columns: {id: …, text: …}`"
+                f" holds what: `columns: {{id: …, text: …}}`{way_out}"
             )
 
 
