@@ -243,6 +243,12 @@ class ConnectorOptions(Protocol):
         Without a connection; `declared` is complete. A vector without a column is yet to be made, and is not judged.
         """
 
+    def session(self, declared: Collection) -> Sequence[str]:
+        """Return what an application has to say before its searches, for them to be those that are proven here.
+
+        Nothing where the store keeps such settings with the collection. Without a connection; `declared` is complete.
+        """
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         """Return what `rows` records with so much metadata each will need, without a connection."""
 

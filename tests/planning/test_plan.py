@@ -366,6 +366,28 @@ def test_a_filter_leaves_the_number_of_rows_open_and_a_limit_bounds_it() -> None
     assert limited.estimate.rows == 3
 
 
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (
+            Index(ef_search=100, iterative_scan="strict_order"),
+            "SET hnsw.ef_search = 100; SET hnsw.iterative_scan = strict_order: ",
+        ),
+        (
+            Index("ivfflat", probes=7, iterative_scan="relaxed_order"),
+            "SET ivfflat.probes = 7; SET ivfflat.iterative_scan = relaxed_order: ",
+        ),
+        (Index(m=16), None),
+    ],
+)
+def test_a_plan_tells_what_the_application_must_set_for_its_searches_to_be_as_the_proof(
+    index: Index, said: str | None
+) -> None:
+    target = with_changes(MIGRATION.target, options=PgvectorOptions(Secret("postgresql://localhost/db"), "kb"))
+    found = dict(plan_migration(changed(target=target, index=index), source(), NOTHING, None, MARK).details)
+    assert found.get("searches", "").startswith(said) if said else "searches" not in found
+
+
 def test_the_times_are_those_that_the_throttles_allow() -> None:
     free = with_changes(MIGRATION.target, options=PgvectorOptions(Secret("postgresql://localhost/db"), "kb"))
 

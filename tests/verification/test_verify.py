@@ -182,6 +182,16 @@ def test_two_records_under_one_key_fail_as_one_is_lost() -> None:
     assert measures(report) == ["duplicates"]
 
 
+def test_a_filter_that_the_index_gives_too_little_for_has_a_way_out_of_its_own() -> None:
+    def half_blind_with_filters(inner: MemoryConnector, search: Query) -> list[Hits]:
+        return inner.search(COLLECTION.name, search) if search.filter is None else half_blind(inner, search)
+
+    both = database(records(200))
+    report = proven(both, both, filters=[{"n": {"gte": 0}}], of_target=half_blind_with_filters)
+    assert measures(report) == ["overlap", "recall"]
+    assert all("iterative_scan" in breach.hint for breach in report.breaches)
+
+
 def test_a_target_whose_search_returns_nothing_fails() -> None:
     report = proven(database(records(60)), database(records(60)), of_target=nothing)
     assert report.verdict == "failed"
@@ -196,6 +206,7 @@ def test_an_index_that_misses_half_fails_by_its_recall_and_its_overlap() -> None
     assert check.recall
     assert check.recall.low <= check.recall.mean <= check.recall.high < 0.7
     assert "ef_search" in report.breaches[1].hint
+    assert "iterative_scan" not in report.breaches[1].hint, "no filter, no use"
     assert len(check.recalls) == len(check.overlaps) == check.queries == 200
 
 

@@ -21,6 +21,7 @@ DUPLICATES = (
 OVERLAP = "the index finds too little (see recall), or the source's did"
 LABELLED = "`recall` shows the index's part in it, the rest is the model's and that of the texts it embeds"
 UNASKED = "no labelled query could be asked"
+FILTERED = "; with a filter, `index.iterative_scan: relaxed_order` (pgvector) lets the index go on until enough pass it"
 RECALL = "raise `index.ef_search` (ivfflat: `probes`), or rebuild the index with more `ef_construction` and `m`"
 
 
@@ -53,7 +54,7 @@ def search_breaches(searched: Sequence[Searched], limits: Thresholds) -> list[Br
         ]
         if below:
             mean, worst = min(below, key=lambda pair: pair[0])
-            breaches.append(Breach(measure, limit, mean, f"{place(worst)}: {hint}"))
+            breaches.append(Breach(measure, limit, mean, f"{place(worst)}: {hint}{FILTERED if worst.filter else ''}"))
         undecided = [each.check for each in searched if measure in each.unknown and not _shown_only(each, measure)]
         if undecided:
             how = f"{place(undecided[0])}: {undecided[0].note}. `thresholds: {{{measure}: 0}}` leaves it out"

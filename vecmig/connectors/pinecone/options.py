@@ -148,6 +148,9 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
         return rejects(declared, self.kind, sample)
 
+    def session(self, declared: Collection) -> Sequence[str]:
+        return ()
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(declared, rows, metadata_bytes)
 

@@ -102,6 +102,9 @@ class SnapshotOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
 
+    def session(self, declared: Collection) -> Sequence[str]:
+        return ()
+
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         # vectors are written as they are; texts shrink to a third or so, ids (not counted in metadata) hardly
         vectors = sum(4 * vector.dimensions for vector in declared.vectors if vector.kind != "sparse")

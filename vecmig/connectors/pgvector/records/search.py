@@ -13,6 +13,7 @@ from vecmig.connectors.pgvector.limits import TYPES
 from vecmig.connectors.pgvector.records import expressions
 from vecmig.connectors.pgvector.records.filters import condition
 from vecmig.connectors.pgvector.schema.table import Table, Vector
+from vecmig.connectors.pgvector.settings import query_settings
 from vecmig.errors import UnsupportedError
 from vecmig.model.batch import Key
 from vecmig.model.collection import Index, Metric
@@ -45,15 +46,11 @@ def _settings(session: Session, search: Search) -> None:
         # only an index scan answers ORDER BY distance approximately; a bitmap scan may still serve a filter
         set_local(session, "enable_indexscan", "off")
         return
-    index = search.index or Index()
-    if index.ef_search is not None or search.k > DEFAULT_EF_SEARCH:
-        set_local(session, "hnsw.ef_search", index.ef_search or min(search.k, MAX_EF_SEARCH))
-    if index.probes is not None:
-        set_local(session, "ivfflat.probes", index.probes)
-    if index.iterative_scan is not None:
-        set_local(session, "hnsw.iterative_scan", index.iterative_scan)
-        relaxed = "off" if index.iterative_scan == "off" else "relaxed_order"  # the only one that ivfflat knows
-        set_local(session, "ivfflat.iterative_scan", relaxed)
+    asked = query_settings(search.index or Index())
+    if search.k > DEFAULT_EF_SEARCH:
+        asked.setdefault("hnsw.ef_search", str(min(search.k, MAX_EF_SEARCH)))
+    for name, value in asked.items():
+        set_local(session, name, value)
 
 
 def _statement(table: Table, vector: Vector, search: Search) -> tuple[sql.Composed, list[Any], list[Any]]:
