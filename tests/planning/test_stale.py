@@ -49,6 +49,10 @@ def test_another_spec_environment_or_choice_is_against_it(project: Project, only
         (replace(STATE, lineage="other"), "another state"),
         (replace(STATE, serial=4), "serial 3 -> 4"),
         (replace(STATE, serial=9, plans=(UsedPlan(PLAN.id, "noon", "done"),)), "it was applied on noon"),
+        (
+            replace(STATE, serial=9, plans=(UsedPlan(PLAN.id, "noon"),)),
+            "it was begun on noon, and another took its place",
+        ),
     ],
 )
 def test_another_state_is_against_it(state: State | None, reason: str) -> None:

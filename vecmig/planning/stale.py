@@ -36,7 +36,8 @@ def against_state(plan: Plan, state: State | None) -> list[str]:
         return ["its state is gone"] if plan.serial else []
     used = next((each for each in state.plans if each.id == plan.id), None)
     if used:
-        return [f"it was applied on {used.at}"]
+        begun = f"it was begun on {used.at}, and another took its place"
+        return [f"it was applied on {used.at}" if used.result == "done" else begun]
     if state.lineage != plan.lineage:
         return ["it belongs to another state: another one was begun, or the state was replaced"]
     if state.serial != plan.serial:
