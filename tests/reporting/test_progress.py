@@ -72,7 +72,7 @@ def test_between_them_a_line_comes_at_intervals_even_while_nothing_moves() -> No
 
     list(watch(slow(), stream, every_s=0.02))
     lines = stream.getvalue().splitlines()
-    assert lines.count("words · index: words_idx: building index: loading tuples 45 %") >= 2
+    assert lines.count("words · index: 45 %, building index: loading tuples: words_idx") >= 2
     assert lines[-1].startswith("words · index: done")
 
 

@@ -33,7 +33,7 @@ class Tracker:
         self.rejected = 0
         self.deleted = 0
         self.spent: Spent | None = None
-        self.index = ""  # its phase, in the store's own words
+        self.index = ""  # its phase, in the store's own words, and its name
         self.fraction: float | None = None
         self._clock = clock
         self._begun = clock()
@@ -44,7 +44,8 @@ class Tracker:
             self.spent = event
             return
         if isinstance(event, IndexProgress):
-            self.index = visible(f"{event.index}: {event.phase}" if event.index else event.phase)
+            # the name last: it is the longest, and a narrow terminal cuts the end
+            self.index = visible(f"{event.phase}: {event.index}" if event.index else event.phase)
             self.fraction = event.fraction
             return
         if isinstance(event, Looked):
@@ -85,7 +86,8 @@ class Tracker:
         """Return `12,000 of 20,000 records, 60 %, 4,000/s, 2 s left, 3 rejected`."""
         parts = []
         if self.index:
-            parts.append(self.index + (f" {self.fraction:.0%}".replace("%", " %") if self.fraction is not None else ""))
+            parts += [f"{int(self.fraction * 100)} %"] if self.fraction is not None else []
+            parts.append(self.index)
         elif self.moving:
             parts += self._moved()
         if self.rejected:
