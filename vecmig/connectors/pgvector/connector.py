@@ -29,8 +29,10 @@ MAX_BATCH_BYTES = 16 << 20  # each ends with a flush of the server's log: smalle
 def connect(options: PgvectorOptions) -> "PgvectorConnector":
     """Return a connector that has reached its server. Raises ConnectorError."""
     connector = PgvectorConnector(options, Sessions(options))
-    with connector.sessions.reading(options.table):
-        return connector
+    if connector.sessions.there:
+        with connector.sessions.reading(options.table):
+            pass
+    return connector
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class PgvectorConnector:
         return Capabilities(MAX_BATCH_BYTES, switches=True)
 
     def describe(self, collection: str) -> Collection | None:
+        if not self.sessions.there:
+            return None
         with self.sessions.reading(collection) as session:
             table = find(session, self.options, collection)
             return replace(table.declaration, unwritable=_unwritable(table)) if table else None

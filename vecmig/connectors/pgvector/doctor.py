@@ -18,6 +18,9 @@ def diagnose(options: PgvectorOptions) -> Iterator[Check]:
     """Yield checks; a failure to connect is one, too."""
     sessions = Sessions(options)
     try:
+        if not sessions.there:
+            yield "connection", True, f"{endpoint(options)}: no PostgreSQL yet, the first apply into it makes one"
+            return
         with sessions.reading(options.table) as session, translated(sessions.where(options.table)):
             yield "connection", True, f"{endpoint(options)} as {session.info.user}"
             yield from _versions(session)

@@ -41,6 +41,15 @@ def embedded_dsn(path: str) -> str:
             raise ConnectorError(f"the embedded PostgreSQL in {directory} does not start: {_reason(error)}") from error
 
 
+def is_made(path: str) -> bool:
+    """Return whether this directory holds a PostgreSQL; what only looks must make none, for the path may be mistyped.
+
+    Raises ConnectorError where none could be made: the package is not installed, or other files are in the way.
+    """
+    _package()
+    return _holds_one(Path(path).expanduser().resolve())
+
+
 def release(path: str) -> None:
     """Stop using the server of this directory before the process ends; the last one to do so lets it stop."""
     with _starting:
@@ -62,14 +71,20 @@ def _package() -> ModuleType:
     return package
 
 
-def _initialise(package: ModuleType, directory: Path) -> None:
-    """Make the directory a PostgreSQL data directory: elsewhere first, so that a kill leaves none half made."""
+def _holds_one(directory: Path) -> bool:
     if (directory / "PG_VERSION").exists():
-        return
+        return True
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise ConnectorError(
             f"{directory} is not empty and holds no PostgreSQL: give `embedded:` a directory of its own"
         )
+    return False
+
+
+def _initialise(package: ModuleType, directory: Path) -> None:
+    """Make the directory a PostgreSQL data directory: elsewhere first, so that a kill leaves none half made."""
+    if _holds_one(directory):
+        return
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}-new-"))
     try:

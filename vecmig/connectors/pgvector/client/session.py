@@ -11,10 +11,10 @@ from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
-from vecmig.connectors.pgvector.client.embedded import embedded_dsn
+from vecmig.connectors.pgvector.client.embedded import embedded_dsn, is_made
 from vecmig.connectors.pgvector.client.errors import of_connecting, translated
 from vecmig.connectors.pgvector.options import EMBEDDED, PgvectorOptions
-from vecmig.errors import ConnectorError
+from vecmig.errors import CollectionNotFound, ConnectorError
 
 Session = Connection[tuple[Any, ...]]
 Purpose = Literal["read", "write"]
@@ -34,6 +34,12 @@ class Sessions:
     options: PgvectorOptions
     _idle: dict[Purpose, list[Session]] = field(default_factory=lambda: {"read": [], "write": []})
     _connected: bool = False
+
+    @property
+    def there(self) -> bool:
+        """Whether there is a server; an embedded one is made by the first write."""
+        dsn = self.options.dsn.reveal()
+        return not dsn.startswith(EMBEDDED) or is_made(dsn.removeprefix(EMBEDDED))
 
     @contextmanager
     def reading(self, collection: str) -> Iterator[Session]:
@@ -83,6 +89,8 @@ class Sessions:
 
     def _connect(self, purpose: Purpose, collection: str) -> Session:
         where = self.where(collection)
+        if purpose == "read" and not self.there:
+            raise CollectionNotFound(f"{where}: there is no PostgreSQL in this directory yet")
         try:
             session = psycopg.connect(conninfo(self.options), autocommit=True, prepare_threshold=None)
             session.execute(_SETTINGS)
