@@ -22,13 +22,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
 
 from tests.connectors.weaviate.places import batch
 from tests.doubles.weaviate import Double
 from tests.doubles.weaviate.http import Door, HttpAnswer, HttpRequest
 from tests.weaviate_server import WeaviateServer
+from vecmig.connectors.weaviate.addresses import Address, grpc_address
 from vecmig.connectors.weaviate.client.embedded import embedded, release
-from vecmig.connectors.weaviate.client.session import _grpc_url
 from vecmig.connectors.weaviate.options import WeaviateOptions
 from vecmig.errors import ConnectorError, TransientError
 from vecmig.model.collection import Collection, VectorField
@@ -73,12 +74,32 @@ def test_the_cloud_is_asked_where_its_own_client_asks_it(url: str) -> None:
 
     # a name that Python would change inside of a class
     _, there = getattr(helpers, "__parse_weaviate_cloud_cluster_url")(url)
-    assert _grpc_url(url) == f"grpcs://{there}:443"
+    assert grpc_address(url, None) == Address(there, 443, secure=True)
 
 
 def test_elsewhere_grpc_has_the_same_host() -> None:
-    assert _grpc_url("http://localhost:8080") == "grpc://localhost:50051"
-    assert _grpc_url("https://weaviate.example.com") == "grpcs://weaviate.example.com:443"
+    assert grpc_address("http://localhost:8080", None) == Address("localhost", 50051, secure=False)
+    assert grpc_address("https://weaviate.example.com", None) == Address("weaviate.example.com", 50051, secure=True)
+    assert grpc_address("https://a.example.com", "grpcs://b.example.com") == Address("b.example.com", 443, secure=True)
+
+
+@pytest.mark.parametrize("url", ["grpc://localhost:8080", "grpc://LOCALHOST:8080"])
+def test_one_port_for_rest_and_grpc_is_told_to_be_wrong(url: str) -> None:
+    with pytest.raises(ValueError, match="`url` and `grpc_url` are both localhost:8080"):
+        WeaviateOptions("Kb", url="http://localhost:8080", grpc_url=url)
+    with pytest.raises(ValueError, match="names no host"):
+        WeaviateOptions("Kb", url="http://")
+
+
+def test_a_port_where_nothing_answers_over_grpc_is_told_at_once_by_the_key_of_the_spec(weaviate_double: Double) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    wrong = replace(options_of(weaviate_double), grpc_url=f"grpc://127.0.0.1:{port}")
+    begun = time.monotonic()
+    with pytest.raises(TransientError, match=rf"not over gRPC at 127.0.0.1:{port}: .*`grpc_url` says another"):
+        wrong.open()
+    assert time.monotonic() - begun < 5
+    assert [(what, well) for what, well, _ in wrong.diagnose()] == [("client", True), ("connect", False)]
 
 
 def test_an_api_key_opens_and_a_wrong_one_or_none_is_a_clear_error_without_it(weaviate_double: Double) -> None:
@@ -281,6 +302,16 @@ def over(tls: Tls) -> WeaviateOptions:
 def test_a_server_behind_tls_is_used_where_its_authority_is_known(tls: Tls, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tls.authority))
     used(over(tls))
+
+
+def test_where_nothing_answers_the_cause_is_told_and_what_to_look_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(TransientError) as caught:
+        WeaviateOptions("Kb", url=f"http://127.0.0.1:{port}").open()
+    said = str(caught.value)
+    assert said.startswith(f"weaviate at 127.0.0.1:{port}: the connection failed: [Errno")
+    assert said.endswith("Connection refused; is the server up, and `url` its address?")
 
 
 def test_one_whose_authority_is_not_known_is_not_talked_to(tls: Tls) -> None:

@@ -19,7 +19,7 @@ from vecmig.connectors.weaviate.records.send import Writing
 from vecmig.connectors.weaviate.schema import aliases, names, settings, tenants
 from vecmig.connectors.weaviate.schema import collection as schemas
 from vecmig.connectors.weaviate.schema import switch as switching
-from vecmig.errors import CollectionConflict, CollectionNotFound, ConnectorError
+from vecmig.errors import CollectionConflict, CollectionNotFound, ConnectorError, TransientError
 from vecmig.model.batch import Key, RecordBatch, Rejected
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Fingerprint, Partition
@@ -34,7 +34,10 @@ def connect(options: WeaviateOptions) -> "WeaviateConnector":
     try:
         return WeaviateConnector(options, connected(options))
     except ERRORS as error:
-        raise translated(error, f"weaviate at {options.place}") from error
+        found = translated(error, f"weaviate at {options.place}")
+        if isinstance(found, TransientError):
+            found = TransientError(f"{found}; is the server up, and `url` its address?")
+        raise found from error
 
 
 @dataclass(slots=True)

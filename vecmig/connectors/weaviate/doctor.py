@@ -14,8 +14,10 @@ Check = tuple[str, bool, str]
 def diagnose(options: WeaviateOptions) -> Iterator[Check]:
     """Yield checks: what, whether it is well, detail or way out."""
     yield "client", True, f"weaviate-client {version('weaviate-client')}"
+    reached = False
     try:
         with closing(connect(options)) as connector:
+            reached = True
             yield "connect", True, f"{options.place}, version {'.'.join(map(str, connector.session.version))}"
             found = connector.describe(options.collection)
             if found is None:
@@ -25,4 +27,4 @@ def diagnose(options: WeaviateOptions) -> Iterator[Check]:
             rows = sum(connector.count(options.collection).values())
             yield "collection", True, f"{shapes}; {rows:,} records" + ("" if found.mark else "; vecmig did not make it")
     except VecmigError as error:
-        yield "connect", False, str(error)
+        yield "collection" if reached else "connect", False, str(error)

@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from vecmig.connectors.weaviate import limits
+from vecmig.connectors.weaviate.addresses import grpc_address, rest_address
 from vecmig.connectors.weaviate.footprint import footprint
 from vecmig.connectors.weaviate.schema.names import beside, class_name
 from vecmig.connectors.weaviate.schema.parameters import Hnsw, Inverted, Oidc, Quantizer
@@ -53,7 +54,7 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
     grpc_url: Annotated[
         Annotated[str, Meta(pattern="^(grpcs?|https?)://")] | None,
         Meta(
-            description="Address for gRPC. Absent: of Weaviate Cloud, or port 50051 (443 by https) of the server.",
+            description="Address for gRPC. Absent: that of Weaviate Cloud, or port 50051 of the server.",
             examples=["grpc://localhost:50051"],
         ),
     ] = None
@@ -123,6 +124,13 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("`api_key` and `client_secret` are two ways to log in: leave one out")
         if self.embedded_in is not None and (self.grpc_url or self.api_key or self.client_secret):
             raise ValueError("an embedded server has neither `grpc_url` nor keys: leave them out")
+        if self.embedded_in is None:
+            rest, grpc = rest_address(self.url), grpc_address(self.url, self.grpc_url)
+            if (rest.host, rest.port) == (grpc.host, grpc.port):  # the client takes no such pair
+                raise ValueError(
+                    f"`url` and `grpc_url` are both {rest}, and Weaviate listens for gRPC on a port of its own, mostly"
+                    " 50051: say it in `grpc_url`"
+                )
 
     @property
     def label(self) -> str:

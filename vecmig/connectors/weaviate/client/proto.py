@@ -1,6 +1,6 @@
 """The messages of Weaviate's gRPC interface, as its client ships them for the protobuf that is installed."""
 
-from vecmig.connectors.weaviate.client.session import weaviate  # first: it quietens the client's import
+from vecmig.connectors.weaviate.client import session as session  # first: it quietens the client's import
 
 # isort: split
 from weaviate.proto.v1 import (
@@ -13,10 +13,7 @@ from weaviate.proto.v1 import (
     tenants_pb2,
 )
 
-VERSION = weaviate.__version__
-
 __all__ = [
-    "VERSION",
     "aggregate_pb2",
     "base_pb2",
     "base_search_pb2",

@@ -7,17 +7,17 @@ vector. So requests go over its channels, but not through its collections; this 
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from grpc import ssl_channel_credentials
+from grpc import RpcError, ssl_channel_credentials
 
+from vecmig.connectors.weaviate.addresses import Address, grpc_address, rest_address
 from vecmig.connectors.weaviate.options import WeaviateOptions
-from vecmig.errors import ConnectorError
+from vecmig.errors import ConnectorError, TransientError
 
 
 @contextmanager
@@ -42,6 +42,7 @@ with warnings.catch_warnings(), _hidden("httpx2"):
     import weaviate as weaviate
     from weaviate.auth import AuthApiKey, AuthClientCredentials
     from weaviate.config import AdditionalConfig, GrpcConfig, Proxies, Timeout
+    from weaviate.proto.v1 import health_weaviate_pb2
 
 Answer = tuple[int, Any]  # status, and the JSON body or None
 TIMEOUT_S = 20.0  # of one request: a person who pressed Ctrl-C still waits
@@ -69,10 +70,10 @@ class Session:
     def has_aliases(self) -> bool:
         return self.version >= ALIASES
 
-    def rest(self, method: str, path: str, body: object = None, params: Mapping[str, str] | None = None) -> Answer:
+    def rest(self, method: str, path: str, body: object = None) -> Answer:
         """Send a request to /v1`path`. Raises what the client raises where there is no answer, or access is denied."""
         connection = self.client._connection
-        given = {"weaviate_object": body} if body is not None else {"params": dict(params)} if params else {}
+        given = {"weaviate_object": body} if body is not None else {}
         response: Any = getattr(connection, method)(path, error_msg=f"{method} {path}", **given)
         try:
             return response.status_code, response.json() if response.content else None
@@ -84,19 +85,20 @@ class Session:
 
 
 def connected(options: WeaviateOptions) -> Session:
-    """Return a connection. Raises what the client raises, and ConnectorError for a server that is too old."""
-    http, grpc = map(urlsplit, _urls(options))
-    assert http.hostname
-    assert grpc.hostname
-    secure = http.scheme == "https"
-    authority = os.environ.get("SSL_CERT_FILE") if secure or _is_secure(grpc.scheme) else None
+    """Return a connection that has reached the server by REST and by gRPC.
+
+    Raises what the client raises; ConnectorError for a server that is too old; TransientError, with what to look at,
+    where gRPC does not answer.
+    """
+    rest, grpc = _addresses(options)
+    authority = os.environ.get("SSL_CERT_FILE") if rest.secure or grpc.secure else None
     client = weaviate.connect_to_custom(
-        http_host=http.hostname,
-        http_port=http.port or (443 if secure else 80),
-        http_secure=secure,
-        grpc_host=grpc.hostname,
-        grpc_port=grpc.port or (443 if _is_secure(grpc.scheme) else 50051),
-        grpc_secure=_is_secure(grpc.scheme),
+        http_host=rest.host,
+        http_port=rest.port,
+        http_secure=rest.secure,
+        grpc_host=grpc.host,
+        grpc_port=grpc.port,
+        grpc_secure=grpc.secure,
         headers={name: value.reveal() for name, value in options.headers.items()} or None,
         auth_credentials=_credentials(options),
         additional_config=AdditionalConfig(
@@ -114,20 +116,40 @@ def connected(options: WeaviateOptions) -> Session:
                 f"weaviate at {options.place} is version {'.'.join(map(str, version))}, and vecmig needs"
                 f" {'.'.join(map(str, OLDEST))} or later: update it"
             )
+        session = Session(client, version)
+        _reach_grpc(session, grpc)
     except BaseException:
         client.close()
         raise
-    return Session(client, version)
+    return session
 
 
-def _urls(options: WeaviateOptions) -> tuple[str, str]:
+def _reach_grpc(session: Session, address: Address) -> None:
+    """Ask for the server's health over gRPC: a port where nothing listens is known before anything is moved."""
+    channel: Any = session.client._connection._grpc_channel
+    ask = channel.unary_unary(
+        "/grpc.health.v1.Health/Check",
+        request_serializer=health_weaviate_pb2.WeaviateHealthCheckRequest.SerializeToString,
+        response_deserializer=health_weaviate_pb2.WeaviateHealthCheckResponse.FromString,
+    )
+    try:
+        ask(health_weaviate_pb2.WeaviateHealthCheckRequest(), timeout=INIT_S, metadata=session.metadata)
+    except RpcError as error:
+        raise TransientError(
+            f"weaviate answers at its `url`, but not over gRPC at {address}: is that its port, and open? `grpc_url` says"
+            f" another one ({error.details() or error.code()})"
+        ) from error
+
+
+def _addresses(options: WeaviateOptions) -> tuple[Address, Address]:
     """Return the addresses of REST and gRPC; an embedded server is started."""
+    url, grpc_url = options.url, options.grpc_url
     if options.embedded_in is not None:
         from vecmig.connectors.weaviate.client.embedded import embedded  # not all systems have what it needs
 
         server = embedded(options.embedded_in)
-        return server.url, server.grpc_url
-    return options.url, options.grpc_url or _grpc_url(options.url)
+        url, grpc_url = server.url, server.grpc_url
+    return rest_address(url), grpc_address(url, grpc_url)
 
 
 def _trusting(authority: str) -> GrpcConfig:
@@ -136,22 +158,6 @@ def _trusting(authority: str) -> GrpcConfig:
         return GrpcConfig(credentials=ssl_channel_credentials(Path(authority).read_bytes()))
     except OSError as error:
         raise ConnectorError(f"SSL_CERT_FILE names a file that cannot be read: {error}") from error
-
-
-def _grpc_url(url: str) -> str:
-    """Return where a server listens for gRPC: in Weaviate Cloud at a host of its own."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host.endswith(".weaviate.network"):
-        name, _, domain = host.partition(".")
-        return f"grpcs://{name}.grpc.{domain}:443"
-    if host.endswith((".weaviate.cloud", ".weaviate.io")):
-        return f"grpcs://grpc-{host}:443"
-    return f"grpcs://{host}:443" if parts.scheme == "https" else f"grpc://{host}:50051"
-
-
-def _is_secure(scheme: str) -> bool:
-    return scheme in ("grpcs", "https")
 
 
 def _credentials(options: WeaviateOptions) -> AuthApiKey | AuthClientCredentials | None:
