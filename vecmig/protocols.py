@@ -192,7 +192,8 @@ class ConnectorOptions(Protocol):
     Its module must not import the vendor's client, so that `validate` is fast and works without it. The attribute
     `page_rows` (records a page, so that tests can put cursors to work) is no key of the spec. A class attribute
     `published = False` keeps a connector that is for tests only out of schema.json, one `declares_metadata = True` says
-    that the store types all metadata, so that what the spec leaves open is inferred from the source.
+    that the store types all metadata, so that what the spec leaves open is inferred from the source, and `incidental` names
+    the keys that say neither which records are meant nor how they are read: a change of them compares nothing anew.
     """
 
     @property

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from vecmig.connectors.memory import MemoryOptions
 from vecmig.connectors.pgvector.options import PgvectorOptions
+from vecmig.connectors.weaviate.options import WeaviateOptions
+from vecmig.connectors.weaviate.schema.parameters import Quantizer
 from vecmig.errors import CollectionConflict, UnsupportedError
 from vecmig.migration import Embedding, Endpoint, Migration, VectorChoice
 from vecmig.model.batch import RecordBatch
@@ -31,7 +33,7 @@ from vecmig.model.report import CountCheck, RecordsCheck, Report
 from vecmig.model.secret import Secret
 from vecmig.model.settings import Limits, Thresholds, Verification
 from vecmig.model.state import Applied
-from vecmig.planning.digests import conversion_digest, schema_digest
+from vecmig.planning.digests import conversion_digest, endpoints_digest, schema_digest
 from vecmig.planning.plan import plan_migration
 from vecmig.testing.contract import COUNTS, KEYS, records
 
@@ -386,6 +388,26 @@ def test_a_plan_tells_what_the_application_must_set_for_its_searches_to_be_as_th
     target = with_changes(MIGRATION.target, options=PgvectorOptions(Secret("postgresql://localhost/db"), "kb"))
     found = dict(plan_migration(changed(target=target, index=index), source(), NOTHING, None, MARK).details)
     assert found.get("searches", "").startswith(said) if said else "searches" not in found
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "compares"),
+    [
+        ("api_key", Secret("{{ env.OTHER }}"), False),
+        ("quantizer", Quantizer("rq"), False),
+        ("replicas", 3, False),
+        ("without", ("blob",), True),
+        ("collection", "Other", True),
+    ],
+)
+def test_a_change_of_what_says_nothing_of_the_records_compares_nothing_anew(
+    key: str, value: object, compares: bool
+) -> None:
+    def digest(options: WeaviateOptions) -> str:
+        return endpoints_digest(changed(target=with_changes(MIGRATION.target, options=options)), source(), target())
+
+    before = WeaviateOptions("Kb")
+    assert (digest(before) != digest(replace(before, **{key: value}))) == compares
 
 
 def test_the_times_are_those_that_the_throttles_allow() -> None:

@@ -9,6 +9,7 @@ from vecmig.model.collection import Collection
 from vecmig.model.observed import Observed
 from vecmig.model.plan import Conversion
 from vecmig.planning.declare import without_index
+from vecmig.protocols import ConnectorOptions
 
 
 def schema_digest(collection: Collection | None) -> str:
@@ -27,10 +28,15 @@ def schema_digest(collection: Collection | None) -> str:
 def endpoints_digest(migration: Migration, source: Observed, target: Observed) -> str:
     """Return a digest of where both sides are and how they are read; secrets count as expressions."""
     ends = [
-        (end.type, end.plain or end.options, observed.place)
+        (end.type, _meant(end.plain or end.options), observed.place)
         for end, observed in ((migration.source, source), (migration.target, target))
     ]
     return hashlib.sha256(msgspec.json.encode(ends)).hexdigest()
+
+
+def _meant(options: ConnectorOptions) -> dict[str, object]:
+    given: dict[str, object] = msgspec.to_builtins(options)
+    return {key: value for key, value in given.items() if key not in getattr(options, "incidental", ())}
 
 
 def conversion_digest(conversion: Conversion) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
@@ -27,6 +27,10 @@ CONTROL_PLANE = "api.pinecone.io"
 
 class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """A serverless index of Pinecone."""
+
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        ("cloud", "region", "deletion_protection", "transport", "page_rows")
+    )
 
     api_key: Annotated[Secret, Meta(description="API key of the project.", examples=["{{ env.PINECONE_API_KEY }}"])]
     index: Annotated[

@@ -30,6 +30,25 @@ class WeaviateOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """A collection in Weaviate, 1.29 or later."""
 
     declares_metadata: ClassVar[bool] = True
+    # how the server is reached, and settings of the collection, which are seen there and changed by an action of their own
+    incidental: ClassVar[frozenset[str]] = frozenset(
+        [
+            "grpc_url",
+            "api_key",
+            "client_secret",
+            "oidc",
+            "headers",
+            "quantizer",
+            "hnsw",
+            "dynamic_threshold",
+            "inverted_index",
+            "shards",
+            "replicas",
+            "async_replication",
+            "deletion_strategy",
+            "page_rows",
+        ]
+    )
 
     collection: Annotated[
         str,
