@@ -113,8 +113,10 @@ def type_of(vector: VectorField) -> pa.DataType:
 
 def vector_column(vectors: NDArray[np.float32], valid: NDArray[np.bool_] | None = None) -> pa.FixedSizeListArray:
     """Return an Arrow column of (n, d) vectors, no copy. `valid` (n,): False where a record has none."""
-    values = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     type_ = pa.list_(pa.float32(), vectors.shape[1])
+    if not vectors.shape[1]:  # dimensions that nobody knows, for no record has such a vector; Arrow divides by them
+        return pa.nulls(len(vectors), type_)
+    values = pa.array(np.ascontiguousarray(vectors, np.float32).reshape(-1))
     mask = None if valid is None or valid.all() else pa.array(~valid)
     return pa.FixedSizeListArray.from_arrays(values, type=type_, mask=mask)
 

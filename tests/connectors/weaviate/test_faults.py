@@ -7,7 +7,7 @@ from tests.connectors.weaviate.conftest import Connect
 from tests.doubles.weaviate import Code, Double, Fault, Lag
 from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.connectors.weaviate.records.ids import stored
-from vecmig.errors import ConnectorError
+from vecmig.errors import ConnectorError, TransientError
 from vecmig.model.batch import Key
 from vecmig.model.collection import Collection
 from vecmig.model.digest import digest_of
@@ -66,6 +66,19 @@ def test_a_page_over_the_size_of_a_message_is_halved(weaviate_double: Double, kb
     kb.upsert("Kb", records(KEYS))
     weaviate_double.faults.add(Fault.oversize(), on="search", times=2)
     assert sorted(read(kb)) == KEYS
+
+
+def test_a_page_that_takes_too_long_is_halved_but_not_without_end(
+    weaviate_double: Double, kb: WeaviateConnector
+) -> None:
+    kb.upsert("Kb", records(KEYS))
+    late = Fault.status(Code.DEADLINE_EXCEEDED, "too late")
+    weaviate_double.faults.add(late, on="search", times=3)
+    assert sorted(read(kb)) == KEYS
+    weaviate_double.faults.add(late, on="search", times=4)
+    with pytest.raises(TransientError, match="no answer in time"):
+        read(kb)
+    assert sorted(read(kb)) == KEYS, "the fourth was the last that it asked"
 
 
 def test_an_inactive_tenant_is_woken_for_the_reading_and_put_back(

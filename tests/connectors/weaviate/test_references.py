@@ -3,17 +3,20 @@
 import base64
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
+from uuid import UUID
 
 import pytest
 from weaviate.classes.data import DataObject
+from weaviate.proto.v1 import batch_pb2
 
-from tests.connectors.weaviate.places import make, options, remove
+from tests.connectors.weaviate.places import make, options, read, remove
 from tests.weaviate_server import WeaviateServer, connected
 from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.connectors.weaviate.schema.unread import findings
 from vecmig.errors import UnsupportedError
+from vecmig.model.record import Key
 
 NAME, AUTHORS = "BooksOfOthers", "AuthorsOfOthers"
 COVER = base64.b64encode(bytes(range(256))).decode()
@@ -144,3 +147,42 @@ def test_a_distance_and_a_type_of_later_servers_are_refused_by_name() -> None:
         findings(NAME, schema, ["bits"], ())
     assert "place is of type polygon, which vecmig does not know" in str(refused.value)
     assert "bits is a vector that is compared by jaccard, which vecmig does not know" in str(refused.value)
+
+
+def test_objects_of_others_whose_ids_were_sent_in_capitals_are_read_fetched_and_deleted(
+    weaviate_server: WeaviateServer,
+) -> None:
+    name, sent = "CapitalsOfOthers", "ABCDEFAB-1234-4ABC-8DEF-ABCDEF012345"
+    remove(weaviate_server, name)
+    make(weaviate_server, {"class": name, "vectorizer": "none", "vectorIndexType": "hnsw"})
+    try:
+        with connected(weaviate_server) as client, closing(options(weaviate_server, name).open()) as connector:
+            one = batch_pb2.BatchObject(uuid=sent, collection=name)  # the client makes small letters of them
+            stub: Any = client._connection.grpc_stub
+            stub.BatchObjects(batch_pb2.BatchObjectsRequest(objects=[one]))
+            key = Key("", sent.lower())
+            assert read(connector) == [key]
+            assert connector.fetch(name, [key]).keys == [key]
+            connector.delete(name, [key])
+            assert not connector.count(name)
+    finally:
+        remove(weaviate_server, name)
+
+
+def test_a_vector_that_the_first_records_lack_has_the_dimensions_of_a_later_one(
+    weaviate_server: WeaviateServer,
+) -> None:
+    name = "RareOfOthers"
+    remove(weaviate_server, name)
+    named = {each: {"vectorizer": {"none": {}}, "vectorIndexType": "hnsw"} for each in ("title", "rare")}
+    make(weaviate_server, {"class": name, "vectorConfig": named})
+    try:
+        with connected(weaviate_server) as client, closing(options(weaviate_server, name).open()) as connector:
+            for n in range(1, 50):
+                vectors = {"title": [1.0, n]} | ({"rare": [1.0, 2.0, 3.0]} if n == 41 else {})
+                client.collections.use(name).data.insert({}, uuid=str(UUID(int=n)), vector=vectors)
+            found = connector.describe(name)
+        assert found
+        assert {each.name: each.dimensions for each in found.vectors} == {"title": 2, "rare": 3}
+    finally:
+        remove(weaviate_server, name)

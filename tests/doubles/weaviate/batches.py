@@ -111,7 +111,7 @@ def _write_one(place: _Place | Refused, message: Any, call: Call) -> None:
         id.bytes,
         read(message.properties, place.declared, place.collection.name) if message.HasField("properties") else {},
         _vectors(message, place),
-        is_found_by_id=message.uuid == str(id),
+        spelling=message.uuid,
     )
     check_dimensions(place.partition, place.multi, item, call)
     if str(id) not in call.lost_ids:

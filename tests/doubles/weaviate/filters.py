@@ -40,7 +40,7 @@ def compiled(message: Any, collection: Collection) -> Test:
         return lambda item: not tests[0](item)
     path = message.target.property
     if path == "_id":
-        return _compared(message, lambda item: [text_of(item.id)] if item.is_found_by_id else [], str)
+        return _compared(message, lambda item: [item.spelling or text_of(item.id)], str)
     if path in TIMES:
         return _of_time(message, collection, TIMES[path])
     if path.startswith("len("):
@@ -54,7 +54,7 @@ def ids(message: Any) -> list[bytes] | None:
         parts = [ids(part) for part in message.filters]
         return None if None in parts else list(dict.fromkeys(id for part in parts for id in part or []))
     if message.target.property == "_id" and message.operator in (F.OPERATOR_EQUAL, F.OPERATOR_CONTAINS_ANY):
-        return [uuid.UUID(id).bytes for id in dict.fromkeys(_operands(message))]
+        return list(dict.fromkeys(uuid.UUID(id).bytes for id in _operands(message)))
     return None
 
 

@@ -23,8 +23,8 @@ class Object:
     """By name, "" for the legacy one; float32 in little endian, as received."""
     created_ms: int = 0
     updated_ms: int = 0
-    is_found_by_id: bool = True
-    """Whether filters find it by its id: not if it was first written in capitals, or without dashes."""
+    spelling: str = ""
+    """Its id as it was first written, in capitals, say: by this alone do filters find it. "": as it is given."""
     wire: bytes | None = None
     """The properties that are returned when none is named, as a message; made when first asked for."""
 
@@ -84,7 +84,7 @@ class Partition:
             if before is None:
                 self._order = None
             else:
-                item.is_found_by_id = before.is_found_by_id
+                item.spelling = before.spelling
             self.objects[item.id] = item
             ids.add(item.id)
             vectors += len(item.vectors)

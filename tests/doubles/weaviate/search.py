@@ -76,7 +76,7 @@ def _matching(partition: Partition, message: Any, match: filters.Test) -> list[O
     if named is None:
         return [item for item in partition.objects.values() if match(item)]
     found = [partition.objects[id] for id in named if id in partition.objects]
-    return [item for item in found if item.is_found_by_id]
+    return [item for item in found if match(item)]
 
 
 def _sorted(found: list[Object], asked: Any) -> list[Object]:

@@ -47,12 +47,17 @@ def only_ids(layout: Layout) -> Any:
     return search_get_pb2.PropertiesRequest(non_ref_properties=[ID] if layout.has_id else [])
 
 
-def by_uuid(uuids: Sequence[str]) -> Any:
-    """Return the filter that these objects pass."""
+def by_uuid(layout: Layout, uuids: Sequence[str]) -> Any:
+    """Return the filter that these objects pass.
+
+    The server finds an object by its UUID as that was sent, though it gives all in small letters (seen on 1.38): what
+    others wrote in capitals is asked for so, too.
+    """
+    spellings = uuids if layout.collection.mark is not None else [*uuids, *map(str.upper, uuids)]
     return base_pb2.Filters(
         operator=base_pb2.Filters.OPERATOR_CONTAINS_ANY,
         target=base_pb2.FilterTarget(property="_id"),
-        value_text_array=base_pb2.TextArray(values=list(uuids)),
+        value_text_array=base_pb2.TextArray(values=spellings),
     )
 
 

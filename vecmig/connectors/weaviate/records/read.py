@@ -1,4 +1,4 @@
-"""Reading: pages in the order of the UUIDs, of ranges of them; a page that is too large is halved."""
+"""Reading: pages in the order of the UUIDs, of ranges of them; a page that is too large, or takes too long, is halved."""
 
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from vecmig.connectors.weaviate.client import requests
 from vecmig.connectors.weaviate.client.calls import Calls, all_of
-from vecmig.connectors.weaviate.client.errors import TooLarge
+from vecmig.connectors.weaviate.client.errors import TookTooLong, TooLarge
 from vecmig.connectors.weaviate.records.decode import batch_of
 from vecmig.connectors.weaviate.records.ids import stored
 from vecmig.connectors.weaviate.records.metadata import Encoding
@@ -142,7 +142,7 @@ def _fetched(
         reading.layout,
         reading.tenant(namespace),
         len(uuids),
-        filters=requests.by_uuid(uuids),
+        filters=requests.by_uuid(reading.layout, uuids),
         **requests.whole(reading.layout, vectors),
     )
     try:
@@ -175,8 +175,10 @@ def pages(reading: Reading, each: Range, last: str, vectors: Sequence[str | None
     while True:
         try:
             answer = waiting.result()
-        except TooLarge:
-            if rows == 1:
+        except (TooLarge, TookTooLong) as error:
+            # no further for an answer that does not come: then it is hardly the size, and the engine tries again
+            least = 1 if isinstance(error, TooLarge) else reading.page_rows // 8
+            if rows <= max(least, 1):
                 raise
             rows = max(1, rows // 2)
             waiting = asked(after)

@@ -54,7 +54,7 @@ def delete(writing: Writing, keys: Sequence[Key]) -> None:
             request = batch_delete_pb2.BatchDeleteRequest(
                 collection=layout.stored,
                 tenant=tenant,
-                filters=requests.by_uuid(uuids[start : start + DELETED_AT_ONCE]),
+                filters=requests.by_uuid(layout, uuids[start : start + DELETED_AT_ONCE]),
             )
             with _known(writing):
                 answer = writing.calls.grpc("delete", "BatchDelete", request)

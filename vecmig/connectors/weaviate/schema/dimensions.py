@@ -11,6 +11,7 @@ from vecmig.connectors.weaviate.schema.names import UNNAMED
 from vecmig.errors import UnsupportedError
 
 ROWS = 3  # of each place: a record may have no vector
+MORE_ROWS = 1_000  # that are looked at for a vector which those lack
 TENANTS = 50  # whose first records are looked at; a record of another one that differs is told when it is read
 
 
@@ -40,11 +41,15 @@ def dimensions(calls: Calls, layout: Layout, vectors: Sequence[str | None]) -> M
 
 
 def _seen(calls: Calls, layout: Layout, vectors: Sequence[str | None], tenant: str | None) -> dict[str | None, int]:
-    named = [name for name in vectors if name is not None]
-    metadata = search_get_pb2.MetadataRequest(uuid=True, vector=None in vectors, vectors=named)
-    answer = calls.grpc("describe", "Search", requests.search(layout, tenant, ROWS, metadata=metadata))
     found: dict[str | None, int] = {}
-    for record in requests.records(answer):
-        for name, vector in record.vectors.items():
-            found.setdefault(name, len(vector) // 4)
+    for rows in (ROWS, MORE_ROWS):
+        lacking = [name for name in vectors if name not in found]
+        if not lacking:
+            break
+        named = [name for name in lacking if name is not None]
+        metadata = search_get_pb2.MetadataRequest(uuid=True, vector=None in lacking, vectors=named)
+        answer = calls.grpc("describe", "Search", requests.search(layout, tenant, rows, metadata=metadata))
+        for record in requests.records(answer):
+            for name, vector in record.vectors.items():
+                found.setdefault(name, len(vector) // 4)
     return found
