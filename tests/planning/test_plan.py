@@ -245,6 +245,12 @@ def test_what_the_source_cannot_give_is_refused(change: dict[str, Any], reason: 
         plan_migration(changed(**change), source(), NOTHING, None, MARK)
 
 
+def test_a_vector_that_no_record_has_is_refused_with_the_ways_out() -> None:
+    unknown = Collection("docs", (VectorField("title", 0, "cosine"),), model="glove")
+    with pytest.raises(UnsupportedError, match=r"no record of the source has the vector 'title', .*`vectors` names"):
+        plan_migration(MIGRATION, source(unknown), NOTHING, None, MARK)
+
+
 def test_what_the_store_cannot_hold_is_refused_with_its_reason() -> None:
     wide = Collection("docs", (VectorField("", 9, "cosine"),))
     with pytest.raises(UnsupportedError, match="9 dimensions are over 8"):

@@ -74,6 +74,12 @@ def declare(
     for before, after in zip(vectors, declared.vectors, strict=True):
         if (before.kind == "sparse") != (after.kind == "sparse"):
             reasons.append(f"vector {before.name!r} is {before.kind} in the source and would be {after.kind} here")
+    reasons += [
+        f"no record of the source has {f'the vector {each.name!r}' if each.name else 'a vector'}, so nothing says how many"
+        " dimensions it is to have: leave it out (`vectors` names those to take), or let it be made of texts (`embedding`)"
+        for each in declared.vectors
+        if not each.dimensions and each.kind != "sparse"
+    ]
     reasons += options.refusals(declared)
     if reasons:
         raise UnsupportedError(_refusal(migration, reasons))
