@@ -8,7 +8,7 @@ import pytest
 
 from tests.connectors.weaviate.conftest import Connect
 from tests.connectors.weaviate.places import batch, opened
-from tests.doubles.weaviate import Double, Lag, running
+from tests.doubles.weaviate import Double, Lag, nodes, running
 from tests.weaviate_server import WeaviateServer, started_weaviate
 from vecmig.connectors.weaviate.connector import WeaviateConnector
 from vecmig.errors import TransientError
@@ -69,4 +69,16 @@ def test_a_node_that_says_nothing_is_not_taken_for_one_that_is_done(weaviate_dou
     with pytest.raises(TransientError, match="not indexed yet"):
         connector.settle("Kb", {"": 7}, timeout_s=0.5)
     weaviate_double.store.node_status = "HEALTHY"
+    connector.settle("Kb", {"": 7}, timeout_s=5)
+
+
+def test_nodes_that_report_no_shard_at_all_are_not_taken_for_done(
+    weaviate_double: Double, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector = connect("Kb")
+    filled(connector, 7)
+    with monkeypatch.context() as patched:
+        patched.setattr(nodes, "_shards", lambda collection, **_: [])
+        with pytest.raises(TransientError, match="no node reports a shard of it"):
+            connector.settle("Kb", {"": 7}, timeout_s=0.5)
     connector.settle("Kb", {"": 7}, timeout_s=5)

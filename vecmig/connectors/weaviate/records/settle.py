@@ -20,18 +20,20 @@ def settle(calls: Calls, layout: Layout, timeout_s: float) -> None:
         clean = clean + 1 if not waiting else 0
         if waiting and time.monotonic() > deadline:
             raise TransientError(
-                f"weaviate {layout.stored!r}: {waiting:,} vectors are not indexed yet after {timeout_s:,.0f} s; run"
-                " `vecmig verify` later"
+                f"weaviate {layout.stored!r}: {waiting} after {timeout_s:,.0f} s; run `vecmig verify` later"
             )
         time.sleep(WAIT_S)
 
 
-def _waiting(calls: Calls, layout: Layout) -> int:
-    """Return how many vectors wait in the queues of all shards; at least 1 where one is not ready, or a node is silent."""
+def _waiting(calls: Calls, layout: Layout) -> str:
+    """Return what is waited for, for people; empty where every node reports that the queues of all shards are."""
     nodes: Any = calls.rest("nodes", "get", f"/nodes/{layout.stored}?output=verbose") or {}
     shards = [each for node in nodes.get("nodes") or [] for each in node.get("shards") or []]
     silent = sum(node.get("status") in SILENT for node in nodes.get("nodes") or [])
-    return silent + sum(
+    if not shards and not silent and not layout.has_tenants:  # those of tenants that sleep are not reported
+        return "no node reports a shard of it, so that nobody knows what is not indexed yet"
+    waiting = silent + sum(
         max(int(each.get("vectorQueueLength") or 0), int(each.get("vectorIndexingStatus", "READY") == "INDEXING"))
         for each in shards
     )
+    return f"{waiting:,} vectors are not indexed yet" if waiting else ""
