@@ -24,6 +24,7 @@ TEXTS, KILLS = 5_000, 100
 ITEMS = 10  # texts of a request: a re-embedding takes so many requests that each kill hits another
 PATIENCE_S = 300.0  # a machine that others use, too, may stand still for a minute
 SLOW_S = 0.03  # of an answer
+QUIET_S = 0.5  # after which nothing more is charged that was under way, on a machine that does much else, too
 SPEC = """\
 version: 1
 name: crash
@@ -73,7 +74,7 @@ def settled(ledger: Path) -> int:
     size = -1
     while (now := size_of(ledger)) != size:
         size = now
-        time.sleep(5 * SLOW_S)
+        time.sleep(QUIET_S)
     return paid(ledger)
 
 
