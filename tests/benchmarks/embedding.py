@@ -151,6 +151,15 @@ def bench_embed(directory: Path) -> None:
             f"embedding, to both one after the other, which is all that one core can give: {mine * both:.2f}",
             flush=True,
         )
+
+        def together() -> None:
+            with ThreadPoolExecutor(2) as pool:
+                for half in [pool.submit(bare_calls, url, texts), pool.submit(load(made, target, 2, rows))]:
+                    half.result()
+
+        # what these cores give where nothing is cached, hashed, or handed from one to the other
+        name = "bare calls and a bare load at the same time, to bare calls"
+        compare(name, rows, together, lambda: bare_calls(url, texts), None, 3, before)
         with running(seed=1) as double:
             double.limits.requests_per_minute, double.limits.burst_s = 3_000, 1.0
             double.models["limited"] = Model(DIMENSIONS)
