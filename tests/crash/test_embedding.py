@@ -94,6 +94,7 @@ def run(directory: Path, dsn: str, texts: int, kills: int, dice: random.Random) 
             wait_until(lambda: size_of(ledger) > before or process.poll() is not None, PATIENCE_S)  # noqa: B023
             time.sleep(dice.uniform(0, 0.15))
             if process.poll() is not None:
+                assert process.poll() == 0, scenario.complaint
                 break
             process.kill()
             process.wait()

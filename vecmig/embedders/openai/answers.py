@@ -26,6 +26,10 @@ class _Answer(Struct):
     usage: _Usage | None = None
 
 
+# made here, not by the first answer: threads that get theirs at once would make it together, of which msgspec 0.21 dies
+_DECODER = msgspec.json.Decoder(_Answer)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
     vectors: NDArray[np.float32]  # (n, d)
@@ -35,7 +39,7 @@ class Answer:
 def read_answer(body: bytes, texts: int, where: str) -> Answer:
     """Return the vectors in the order of the texts. Raises LostAnswer for an answer that is cut short or mixed up."""
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
+        answer = _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise LostAnswer(f"{where}: the answer is not one of OpenAI's API ({len(body):,} bytes)") from error
     if len(answer.data) != texts:
