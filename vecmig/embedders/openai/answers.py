@@ -26,7 +26,7 @@ class _Answer(Struct):
     usage: _Usage | None = None
 
 
-# made here, not by the first answer: threads that get theirs at once would make it together, of which msgspec 0.21 dies
+# made here, not by the first answer: threads that get theirs at once would make it together, of which msgspec 0.22 dies
 _DECODER = msgspec.json.Decoder(_Answer)
 
 
