@@ -244,7 +244,7 @@ class ConnectorOptions(Protocol):
         Without a connection; `declared` is complete. A vector without a column is yet to be made, and is not judged.
         """
 
-    def session(self, declared: Collection) -> Sequence[str]:
+    def search_settings(self, declared: Collection) -> Sequence[str]:
         """Return what an application has to say before its searches, for them to be those that are proven here.
 
         Nothing where the store keeps such settings with the collection. Without a connection; `declared` is complete.

@@ -68,7 +68,7 @@ class MemoryOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence[Rejected]:
         return ()
 
-    def session(self, declared: Collection) -> Sequence[str]:
+    def search_settings(self, declared: Collection) -> Sequence[str]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -23,7 +23,7 @@ def details(
         *_places(source, target),
         *_embedding_details(decisions),
         *target_details(declared, conversion),
-        *_session(migration, declared),
+        *_search_settings(migration, declared),
         *_not_applied(migration, declared),
         *_fixed_name(migration, target),
     )
@@ -71,9 +71,9 @@ def _embedding_details(decisions: Iterable[Decision]) -> tuple[tuple[str, str], 
     return tuple(found)
 
 
-def _session(migration: Migration, declared: Collection) -> tuple[tuple[str, str], ...]:
+def _search_settings(migration: Migration, declared: Collection) -> tuple[tuple[str, str], ...]:
     """Return what applications have to say for searches like those of the verification."""
-    said = migration.target.options.session(declared)
+    said = migration.target.options.search_settings(declared)
     return (("searches", f"{'; '.join(said)}: verification does, and so must the application"),) if said else ()
 
 

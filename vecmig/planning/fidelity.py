@@ -23,7 +23,7 @@ def fidelity(
     before = _kinds(sample)
     rules = {rule.source: rule for rule in conversion.fields}
     altered = _altered(sample, converted, conversion)
-    unfit, cut = _unfit(sample, conversion), shortened(sample, conversion)
+    unfit, cut = _unfit(sample, conversion), digits_lost(sample, conversion)
     lines = [Fidelity(name, type, "left out", lossless=False) for name, type in left_out]
     for name, kinds in before.items():
         seen = " | ".join(kind for kind, _ in kinds.most_common())
@@ -96,7 +96,7 @@ def rounded(sample: RecordBatch) -> dict[str, int]:
     return dict(found)
 
 
-def shortened(sample: RecordBatch, conversion: Conversion) -> Counter[str]:
+def digits_lost(sample: RecordBatch, conversion: Conversion) -> Counter[str]:
     """Count, for each field that becomes a float, the values whose digits a double does not hold."""
     found: Counter[str] = Counter()
     for name, _, value in _typed(sample, [rule for rule in conversion.fields if rule.type in ("float", "float[]")]):

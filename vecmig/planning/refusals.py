@@ -16,15 +16,15 @@ def owned(migration: Migration | DeclaredTarget, actual: Collection, mark: str) 
         return mark
     if migration.target.adopt:
         return None
-    way_out = "Name another target, or say `adopt: true` in the target to let vecmig write to it"
+    way_out = "name another target, or say `adopt: true` in the target to let vecmig write to it"
     if actual.mark is None:
         made = "was not made by vecmig"
     elif _spec_of(actual.mark) == _spec_of(mark):
         made = f"was made by vecmig for this spec, under a state that is not here ({actual.mark})"
-        way_out = f"Where that state was lost, put it back: `vecmig status` tells of a copy. Else: {way_out[0].lower()}{way_out[1:]}"
+        way_out = f"where that state was lost, put it back (`vecmig status` tells of a copy); else {way_out}"
     else:
         made = f"was made by vecmig under another state ({actual.mark})"
-    raise CollectionConflict(f"{migration.name}: {migration.target.label} exists and {made}. {way_out}")
+    raise CollectionConflict(f"{migration.name}: {migration.target.label} exists and {made}. {way_out.capitalize()}")
 
 
 def _spec_of(mark: str) -> str:

@@ -11,7 +11,7 @@ from vecmig.model.observed import Observed
 from vecmig.model.plan import Decision, LoadRecords, ReconcileRecords
 from vecmig.model.settings import Limits
 from vecmig.planning.declare import asked_of, choices_of, decisions_of
-from vecmig.planning.fidelity import held, risks_of_sample, rounded, shortened
+from vecmig.planning.fidelity import digits_lost, held, risks_of_sample, rounded
 from vecmig.planning.moving import Move
 
 REASONS = 3  # why records cannot be moved, that a plan tells; the most frequent ones
@@ -54,7 +54,7 @@ def risks_of(
         risks += [
             f"{count:,} of {len(source.sample):,} sampled records lose digits of {name!r}: `type: float` holds about 17 of"
             " them. Say `type: text`, or leave the type out, where each digit counts"
-            for name, count in shortened(source.sample, move.conversion).items()
+            for name, count in digits_lost(source.sample, move.conversion).items()
         ]
     if isinstance(move, ReconcileRecords) and move.prune:
         risks.append(

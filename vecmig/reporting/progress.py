@@ -86,8 +86,7 @@ class Tracker:
         """Return `12,000 of 20,000 records, 60 %, 4,000/s, 2 s left, 3 rejected`."""
         parts = []
         if self.index:
-            parts += [f"{int(self.fraction * 100)} %"] if self.fraction is not None else []
-            parts.append(self.index)
+            parts += [*self._percent(), self.index]
         elif self.moving:
             parts += self._moved()
         if self.rejected:
@@ -115,12 +114,15 @@ class Tracker:
             parts.append(_spend(self.spent))
         return ", ".join(parts)
 
+    def _percent(self) -> Iterator[str]:
+        if self.share is not None:
+            yield f"{int(self.share * 100)} %"
+
     def _moved(self) -> Iterator[str]:
         expected = self.expected
         said = f"{number(self.done)} of {quantity(expected, 'record')}" if expected else quantity(self.done, "record")
         yield said + self.where
-        if self.share is not None:
-            yield f"{int(self.share * 100)} %"
+        yield from self._percent()
         since, before = self._samples[0]
         speed = (self.done - before) / (self._clock() - since) if self._clock() > since else 0.0
         if speed > 0:

@@ -50,7 +50,7 @@ def cutover(project: Project, store: StateStore, only: Sequence[str] = ()) -> It
         done = _took_over(endpoint, lineup, lineup.build)
         if not done:
             _check(endpoint, build, migrations, state, lineup.build)
-            _check_asked(project, endpoint, build, migrations, state, lineup.build)
+            _check_asked(project, endpoint, build, migrations, state)
         verified = state.applied[migrations[0].name].target_fingerprint if migrations[0].name in state.applied else None
         before = at_generation(endpoint, lineup, lineup.serving)
         gone = not done and _is_gone(before)  # by hand: there is no way back to it
@@ -269,12 +269,7 @@ def _check(endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration],
 
 
 def _check_asked(
-    project: Project,
-    endpoint: Endpoint,
-    build: Endpoint,
-    migrations: Sequence[Migration],
-    state: State,
-    generation: int,
+    project: Project, endpoint: Endpoint, build: Endpoint, migrations: Sequence[Migration], state: State
 ) -> None:
     """Raise GuardError where the spec, as it is now, asks for what serves: then the build is of another one."""
     lineup = state.lineup(endpoint.name)
@@ -284,7 +279,7 @@ def _check_asked(
         return  # killed between the steps of a switch: it was looked at when that began, and both names are the build's now
     planned = make_plan(project, state, [each.name for each in migrations], probes=False)
     for each in planned.migrations:
-        if each.generation != generation:
+        if each.generation != lineup.build:
             raise GuardError(
                 f"{build.label} does not serve: {each.name} does not fill it any more, as the spec stands now. Put the spec"
                 f" back that it was built by, or run `vecmig apply`, which gives it up; {endpoint.label} is as it was"

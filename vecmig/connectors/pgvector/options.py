@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from vecmig.connectors.pgvector.footprint import footprint
 from vecmig.connectors.pgvector.limits import complete, refusals, unsearchable
 from vecmig.connectors.pgvector.schema.names import beside
-from vecmig.connectors.pgvector.settings import session
+from vecmig.connectors.pgvector.settings import statements
 from vecmig.model.collection import Collection
 from vecmig.model.plan import Cost
 from vecmig.model.secret import Secret
@@ -127,8 +127,8 @@ class PgvectorOptions(Struct, frozen=True, forbid_unknown_fields=True):
     def rejects(self, declared: Collection, sample: "RecordBatch") -> Sequence["Rejected"]:
         return ()
 
-    def session(self, declared: Collection) -> Sequence[str]:
-        return [*dict.fromkeys(session(vector.index for vector in declared.vectors if vector.index is not None))]
+    def search_settings(self, declared: Collection) -> Sequence[str]:
+        return statements(vector.index for vector in declared.vectors if vector.index is not None)
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:
         return footprint(self.complete(declared), rows, metadata_bytes)

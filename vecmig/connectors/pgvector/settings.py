@@ -1,6 +1,6 @@
 """Settings of a search as PostgreSQL names them: they are the session's, and stored with no index."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from vecmig.model.collection import Index
 
@@ -19,9 +19,12 @@ def query_settings(index: Index) -> dict[str, str]:
     return found
 
 
-def session(indexes: Iterable[Index]) -> Iterator[str]:
-    """Yield the statements that an application needs for searches as these indexes ask for."""
-    for index in indexes:
-        for name, value in query_settings(index).items():
-            if name.startswith(f"{index.type}."):
-                yield f"SET {name} = {value}"
+def statements(indexes: Iterable[Index]) -> list[str]:
+    """Return what an application says, each once, for searches as these indexes ask for."""
+    said = [
+        f"SET {name} = {value}"
+        for index in indexes
+        for name, value in query_settings(index).items()
+        if name.startswith(f"{index.type}.")
+    ]
+    return [*dict.fromkeys(said)]

@@ -152,7 +152,7 @@ class PineconeOptions(Struct, frozen=True, forbid_unknown_fields=True):
 
         return rejects(declared, self.kind, sample)
 
-    def session(self, declared: Collection) -> Sequence[str]:
+    def search_settings(self, declared: Collection) -> Sequence[str]:
         return ()
 
     def footprint(self, declared: Collection, rows: int, metadata_bytes: int) -> Footprint:

@@ -14,17 +14,17 @@ Check = tuple[str, bool, str]
 def diagnose(options: WeaviateOptions) -> Iterator[Check]:
     """Yield checks: what, whether it is well, detail or way out."""
     yield "client", True, f"weaviate-client {version('weaviate-client')}"
-    reached = False
+    what = "connect"
     try:
         with closing(connect(options)) as connector:
-            reached = True
-            yield "connect", True, f"{options.place}, version {'.'.join(map(str, connector.session.version))}"
+            yield what, True, f"{options.place}, version {'.'.join(map(str, connector.session.version))}"
+            what = "collection"
             found = connector.describe(options.collection)
             if found is None:
-                yield "collection", True, f"{options.collection} is not there: an apply can make it"
+                yield what, True, f"{options.collection} is not there: an apply can make it"
                 return
             shapes = ", ".join(f"{each.dimensions:,} dimensions, {each.metric}" for each in found.vectors)
             rows = sum(connector.count(options.collection).values())
-            yield "collection", True, f"{shapes}; {rows:,} records" + ("" if found.mark else "; vecmig did not make it")
+            yield what, True, f"{shapes}; {rows:,} records" + ("" if found.mark else "; vecmig did not make it")
     except VecmigError as error:
-        yield "collection" if reached else "connect", False, str(error)
+        yield what, False, str(error)

@@ -84,12 +84,12 @@ def translated(error: Exception, where: str) -> ConnectorError:
 
 
 def _with_cause(error: BaseException) -> str:
-    """Return what lies at the root of an error: the client leaves out, for one, what is wrong with TLS."""
+    """Return what an error says, and what lies at its root: the client leaves out, for one, what is wrong with TLS."""
     root = error
     while (below := root.__cause__ or root.__context__) is not None:
         root = below
-    said, cause = str(error).removesuffix(" Details: .").removesuffix("."), str(root)
-    if said.startswith("Could not connect to Weaviate"):  # it says so twice, and not why
+    said, cause = str(error), str(root)
+    if said.startswith("Could not connect to Weaviate"):  # it says so twice, and no more
         return cause
     return said if cause in said else f"{said} ({cause})"
 
