@@ -47,7 +47,7 @@ def add_property(store: Store, name: str, body: Json) -> Json:
         collection.schema = {**collection.schema, "properties": [*(collection.schema["properties"] or []), made]}
         for partition in collection.partitions.values():
             for item in partition.objects.values():
-                item.wire = None
+                item.wire.clear()
     return made
 
 

@@ -17,11 +17,14 @@ SINGLE, MULTI = base_pb2.Vectors.VECTOR_TYPE_SINGLE_FP32, base_pb2.Vectors.VECTO
 
 def fill_properties(item: Object, declared: Declared, asked: Any, answer: Any, *, everything: bool) -> None:
     """Write the properties that are asked for, or those given by default, into a result's properties."""
-    if everything or asked.return_all_nonref_properties:
-        if item.wire is None:
-            names = [name for name in declared if declared[name]["dataType"][0] not in NOT_BY_DEFAULT]
-            item.wire = properties(item.properties, declared, names).SerializeToString()
-        answer.non_ref_props.MergeFromString(item.wire)
+    whole = everything or asked.return_all_nonref_properties
+    if whole or not asked.object_properties:
+        named = None if whole else tuple(asked.non_ref_properties)
+        if named not in item.wire:
+            default = (name for name in declared if declared[name]["dataType"][0] not in NOT_BY_DEFAULT)
+            message = properties(item.properties, declared, default if named is None else named)
+            item.wire[named] = message.SerializeToString()
+        answer.non_ref_props.MergeFromString(item.wire[named])
         return
     message = properties(item.properties, declared, list(asked.non_ref_properties))
     for wanted in asked.object_properties:
