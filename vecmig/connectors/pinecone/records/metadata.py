@@ -123,7 +123,7 @@ def _seconds(text: str) -> float | None:
 
 def _time(seconds: float) -> str | int | float:
     try:
-        moment = _EPOCH + timedelta(microseconds=round(seconds * 1_000_000))
+        moment = _EPOCH + timedelta(microseconds=round(Decimal(seconds) * 1_000_000))
     except OverflowError:
         return _number(seconds)
     return moment.isoformat().replace("+00:00", "Z")
