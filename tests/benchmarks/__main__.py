@@ -10,7 +10,7 @@ from tests.benchmarks.pinecone import bench_pinecone, bench_pinecone_memory, ben
 from tests.benchmarks.postgres import bench_across, bench_load, bench_memory, bench_startup, bench_verify
 from tests.benchmarks.switching import bench_switch
 from tests.benchmarks.timing import cores
-from tests.benchmarks.weaviate import bench_weaviate
+from tests.benchmarks.weaviate import bench_weaviate, bench_weaviate_memory
 from vecmig.cli.main import SWITCH_S
 
 BENCHES: dict[str, Callable[[Path], None]] = {
@@ -23,6 +23,7 @@ BENCHES: dict[str, Callable[[Path], None]] = {
     "embedding": bench_embed,
     "switch": bench_switch,
     "pinecone-memory": bench_pinecone_memory,
+    "weaviate-memory": bench_weaviate_memory,
     "memory": bench_memory,
     "startup": bench_startup,
 }

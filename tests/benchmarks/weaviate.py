@@ -15,7 +15,8 @@ import orjson
 from weaviate import WeaviateClient
 from weaviate.classes.data import DataObject
 
-from tests.benchmarks.data import DIMENSIONS, chunks
+from tests.benchmarks.data import DIMENSIONS, chunks, snapshot
+from tests.benchmarks.running import MIB, vecmig, write_spec
 from tests.benchmarks.timing import compare
 from tests.weaviate_server import WeaviateServer, connected, started_weaviate
 from vecmig.connectors.weaviate.client.calls import AT_ONCE
@@ -144,3 +145,25 @@ def bench_weaviate(directory: Path) -> None:
 
                 compare("weaviate read, to a bare loop on raw protobuf", rows, read, bare_reads, 0.8, runs=3)
                 compare("weaviate read, to the client's iterator", rows, read, iterates, 2.0, runs=3)
+
+
+def bench_weaviate_memory(directory: Path) -> None:
+    """Peak memory of one worker that writes to Weaviate, and of one that reads from it."""
+    with server() as found:
+        for rows in (10_000, 100_000):
+            place = directory / f"weaviate-{rows}"
+            place.mkdir()
+            snapshot(place / "source", rows)
+            address = f'url: "{found.url}", grpc_url: "grpc://{found.grpc_host}:{found.grpc_port}"'
+            there = f"{{type: weaviate, collection: Memory_{rows}, {address}}}"
+            for name, source, target in (
+                ("snapshot -> weaviate", "{type: snapshot, path: source}", there),
+                ("weaviate -> snapshot", there, "{type: snapshot, path: back}"),
+            ):
+                # no search: the double compares every record, which is the double's time and memory
+                write_spec(place, name.replace(" -> ", "-"), source, target, search="null")
+                seconds, peak = vecmig(place, "apply", "--auto-approve", environment={})
+                print(
+                    f"{name}, {rows:,} x {DIMENSIONS}, one worker: {peak / MIB:.0f} MiB at most, {seconds:.0f} s",
+                    flush=True,
+                )
