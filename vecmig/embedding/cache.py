@@ -19,6 +19,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from vecmig.embedding.alive import lives, sign_off, sign_up, signed_up
+from vecmig.embedding.checkpoints import Checkpoints
 from vecmig.errors import GuardError, StateError
 
 FORMAT = 1
@@ -87,6 +88,7 @@ class Cache:
         self._path, self._max_bytes, self._lock = path, max_bytes, RLock()
         self._owner: tuple[str, FileLock] | None = None  # once it buys
         self._connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False, isolation_level=None)
+        self._checkpoints = Checkpoints(path)
         with self._told():
             self._prepare(time.monotonic() + BUSY_S)
 
@@ -97,6 +99,7 @@ class Cache:
                     self._connection.execute("DELETE FROM claims WHERE owner = ?", (self._owner[0],))
                 sign_off(self._path, *self._owner)
                 self._owner = None
+            self._checkpoints.close()
             self._connection.close()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, NDArray[np.float32]]:
@@ -175,19 +178,21 @@ class Cache:
         """Store what a request gave, (n, d) for n keys, and its bill, in one step; then a kill changes nothing of it."""
         data = np.ascontiguousarray(vectors, "<f4")
         row = {"size": data.nbytes // max(1, len(keys)), "tokens": tokens // max(1, len(keys)), "now": int(time.time())}
-        with self._told(), self._transaction():
-            self._connection.execute(
-                f"{_PLACES} INSERT OR REPLACE INTO entries"
-                f" SELECT {_KEY}, substr(:vectors, n * :size + 1, :size), :tokens, :now, :run FROM places",
-                _joined(keys) | row | {"vectors": data, "run": run},
-            )
-            self._end("id = ?", number)
-            self._connection.execute(
-                "INSERT INTO spend VALUES (?, ?, 1, ?, ?) ON CONFLICT (run, model) DO UPDATE SET requests = requests + 1,"
-                " tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
-                (run, model, tokens, usd),
-            )
-            self._evict()
+        with self._told():
+            with self._transaction():
+                self._connection.execute(
+                    f"{_PLACES} INSERT OR REPLACE INTO entries"
+                    f" SELECT {_KEY}, substr(:vectors, n * :size + 1, :size), :tokens, :now, :run FROM places",
+                    _joined(keys) | row | {"vectors": data, "run": run},
+                )
+                self._end("id = ?", number)
+                self._connection.execute(
+                    "INSERT INTO spend VALUES (?, ?, 1, ?, ?) ON CONFLICT (run, model) DO UPDATE SET requests = requests + 1,"
+                    " tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
+                    (run, model, tokens, usd),
+                )
+                self._evict()
+            self._checkpoints.wrote(data.nbytes)
 
     def spent(self, run: str) -> Spend:
         """Return what a run was charged, all its models together."""
