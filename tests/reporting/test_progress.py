@@ -7,20 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clock import Clock
 from tests.reporting.examples import HOSTILE, PARTS, REPORT
 from vecmig.model.record import Key, Rejected
 from vecmig.model.state import Cursor, Progress
 from vecmig.protocols import Event, IndexProgress, Looked, Stage
 from vecmig.reporting.progress import Tracker, watch
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def batch(rows: int, rejected: int = 0) -> Progress:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.clock import Clock
 from tests.storage.examples import PART, STATE
 from vecmig.errors import StateError
 from vecmig.model.state import Cursor, Progress
@@ -23,17 +24,8 @@ from vecmig.storage.file import FileStateStore, states_in
 PROGRESS = Progress("m", PART, Cursor("c1"), read=2, rows=2)
 
 
-class Clock:
-    """Time that passes when a test says so."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def store(directory: Path, environment: str = "prod", clock: Clock | None = None) -> FileStateStore:
-    return FileStateStore(str(directory), "support-kb", environment, clock=clock or Clock())
+    return FileStateStore(str(directory), "support-kb", environment, clock=clock or Clock(100.0))
 
 
 def test_what_was_saved_is_loaded_with_the_serial_moved_on(tmp_path: Path) -> None:
@@ -70,7 +62,7 @@ def test_no_name_leaves_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_a_checkpoint_leaves_the_serial_and_is_written_at_most_once_a_second(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     kept = store(tmp_path, clock=clock)
     state = kept.save(STATE)
     first, second = state.with_progress(PROGRESS), state.with_progress(PROGRESS).with_progress(PROGRESS)
@@ -144,7 +136,7 @@ def test_a_backup_that_is_damaged_as_well_is_not_recommended(tmp_path: Path) -> 
 
 
 def test_checkpoints_do_not_use_up_the_backup(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     kept = store(tmp_path, clock=clock)
     state = kept.save(kept.save(STATE))
     for _ in range(3):

